@@ -1,0 +1,87 @@
+"""PUBACK, PUBREC, PUBREL and PUBCOMP (3.4 - 3.7): four packets of one shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mqttwist.wire.datatypes import decode_byte
+from mqttwist.wire.packet import (
+    MQTT_5,
+    PUBACK,
+    PUBCOMP,
+    PUBREC,
+    PUBREL,
+    Packet,
+    decode_packet_id,
+    encode_packet_id,
+    expect_end,
+    frame,
+)
+from mqttwist.wire.properties import Properties, decode_properties, encode_properties
+from mqttwist.wire.reasons import check_reason_code
+
+
+@dataclass(slots=True)
+class Acknowledgement(Packet):
+    """What the four share. In 3.x there is the Packet Identifier only."""
+
+    packet_id: int
+    reason_code: int = 0
+    properties: Properties | None = None
+
+    def packet_type(self) -> int:
+        raise NotImplementedError
+
+    def encode(self, version: int) -> bytes:
+        """Reason Code and properties are left out when they say nothing (3.4.2.1, 3.4.2.2.1)."""
+        packet_type = self.packet_type()
+        body = encode_packet_id(self.packet_id)
+        if version == MQTT_5 and (self.reason_code or self.properties is not None):
+            body += bytes((self.reason_code,))
+            if self.properties is not None:
+                body += encode_properties(self.properties, packet_type)
+        return frame(packet_type << 4 | (2 if packet_type == PUBREL else 0), body)
+
+
+@dataclass(slots=True)
+class PubAck(Acknowledgement):
+    def packet_type(self) -> int:
+        return PUBACK
+
+
+@dataclass(slots=True)
+class PubRec(Acknowledgement):
+    def packet_type(self) -> int:
+        return PUBREC
+
+
+@dataclass(slots=True)
+class PubRel(Acknowledgement):
+    def packet_type(self) -> int:
+        return PUBREL
+
+
+@dataclass(slots=True)
+class PubComp(Acknowledgement):
+    def packet_type(self) -> int:
+        return PUBCOMP
+
+
+def decode_acknowledgement(packet_type: int, data: bytes, index: int, end: int, version: int) -> Acknowledgement:
+    """Raises `MalformedPacket` or `ProtocolError`."""
+    packet_id, index = decode_packet_id(data, index, end)
+    reason_code = 0
+    properties: Properties | None = None
+    if version == MQTT_5 and index < end:
+        reason_code, index = decode_byte(data, index, end)
+        check_reason_code(packet_type, reason_code)
+        if index < end:
+            properties, index = decode_properties(data, index, end, packet_type)
+    expect_end(index, end, packet_type)
+    if packet_type == PUBACK:
+        return PubAck(packet_id, reason_code, properties)
+    if packet_type == PUBREC:
+        return PubRec(packet_id, reason_code, properties)
+    if packet_type == PUBREL:
+        return PubRel(packet_id, reason_code, properties)
+    return PubComp(packet_id, reason_code, properties)

@@ -1,0 +1,218 @@
+"""CONNECT and CONNACK (3.1, 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from mqttwist.wire.datatypes import (
+    decode_binary,
+    decode_byte,
+    decode_string,
+    decode_two_byte_integer,
+    encode_binary,
+    encode_string,
+    encode_two_byte_integer,
+)
+from mqttwist.wire.errors import MalformedPacket, ProtocolError
+from mqttwist.wire.message import Message
+from mqttwist.wire.packet import (
+    CONNACK,
+    CONNECT,
+    MQTT_3_1,
+    MQTT_3_1_1,
+    MQTT_5,
+    Packet,
+    expect_end,
+    frame,
+)
+from mqttwist.wire.properties import WILL, Properties, decode_properties, encode_properties
+from mqttwist.wire.reasons import check_reason_code, return_code
+from mqttwist.wire.topics import check_topic_name
+
+PROTOCOL_NAMES: Final[dict[int, str]] = {MQTT_3_1: "MQIsdp", MQTT_3_1_1: "MQTT", MQTT_5: "MQTT"}
+
+_CLEAN_START: Final = 0x02
+_WILL_FLAG: Final = 0x04
+_WILL_RETAIN: Final = 0x20
+_PASSWORD_FLAG: Final = 0x40
+_USER_NAME_FLAG: Final = 0x80
+
+
+class UnsupportedProtocolVersion(ProtocolError):
+    """CONNECT names a protocol version we do not speak (3.1.2.2): `version` is its number, -1 for no MQTT at all."""
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(0x84, f"{name!r} version {version} is not supported", "MQTT-3.1.2-2")
+        self.version = version if name in ("MQTT", "MQIsdp") else -1
+
+
+@dataclass(slots=True)
+class Will:
+    """The Will Message as it stands in CONNECT (3.1.2.5): `delay` in seconds, 0..4,294,967,295."""
+
+    topic_name: str
+    payload: bytes = b""
+    qos: int = 0
+    retain: bool = False
+    properties: Properties = field(default_factory=Properties)
+
+    @property
+    def delay(self) -> int:
+        return self.properties.will_delay_interval or 0
+
+    def message(self) -> Message:
+        """The Application Message to publish when the will is due."""
+        return Message(self.topic_name, self.payload, self.qos, self.retain, self.properties)
+
+
+@dataclass(slots=True)
+class Connect(Packet):
+    """CONNECT: `keep_alive` in seconds, 0 for none; `clean_start` is Clean Session in 3.x."""
+
+    client_id: str
+    version: int = MQTT_5
+    clean_start: bool = True
+    keep_alive: int = 0
+    will: Will | None = None
+    username: str | None = None
+    password: bytes | None = None
+    properties: Properties = field(default_factory=Properties)
+
+    @classmethod
+    def decode(cls, data: bytes, index: int, end: int) -> Connect:
+        """Raises `UnsupportedProtocolVersion`, `MalformedPacket` or `ProtocolError`."""
+        version, index = decode_protocol_version(data, index, end)
+        flags, index = decode_byte(data, index, end)
+        _check_flags(flags, version)
+        keep_alive, index = decode_two_byte_integer(data, index, end)
+        properties = Properties()
+        if version == MQTT_5:
+            properties, index = decode_properties(data, index, end, CONNECT)
+            _check_authentication(properties)
+        client_id, index = decode_string(data, index, end)
+        will: Will | None = None
+        if flags & _WILL_FLAG:
+            will, index = _decode_will(data, index, end, flags, version)
+        username: str | None = None
+        if flags & _USER_NAME_FLAG and (index < end or version != MQTT_3_1):
+            username, index = decode_string(data, index, end)
+        password: bytes | None = None
+        if flags & _PASSWORD_FLAG and (index < end or version != MQTT_3_1):
+            password, index = decode_binary(data, index, end)
+        expect_end(index, end, CONNECT)
+        clean_start = flags & _CLEAN_START != 0
+        return cls(client_id, version, clean_start, keep_alive, will, username, password, properties)
+
+    def encode(self, version: int = 0) -> bytes:
+        """The version of a CONNECT is its own; the argument is there because all packets have it."""
+        body = encode_string(PROTOCOL_NAMES[self.version]) + bytes((self.version, self._flags()))
+        body += encode_two_byte_integer(self.keep_alive)
+        if self.version == MQTT_5:
+            body += encode_properties(self.properties, CONNECT)
+        body += encode_string(self.client_id)
+        if self.will is not None:
+            check_topic_name(self.will.topic_name)
+            if self.version == MQTT_5:
+                body += encode_properties(self.will.properties, WILL)
+            body += encode_string(self.will.topic_name) + encode_binary(self.will.payload)
+        if self.username is not None:
+            body += encode_string(self.username)
+        if self.password is not None:
+            body += encode_binary(self.password)
+        return frame(CONNECT << 4, body)
+
+    def _flags(self) -> int:
+        flags = _CLEAN_START if self.clean_start else 0
+        if self.will is not None:
+            flags |= _WILL_FLAG | self.will.qos << 3 | (_WILL_RETAIN if self.will.retain else 0)
+        if self.username is not None:
+            flags |= _USER_NAME_FLAG
+        if self.password is not None:
+            if self.username is None and self.version != MQTT_5:
+                raise ValueError("in MQTT 3.x a password needs a user name (3.1.1: [MQTT-3.1.2-22])")
+            flags |= _PASSWORD_FLAG
+        return flags
+
+
+def decode_protocol_version(data: bytes, index: int, end: int) -> tuple[int, int]:
+    """Protocol Name and Version (3.1.2.1, 3.1.2.2); raises `UnsupportedProtocolVersion` for what we don't speak."""
+    name, index = decode_string(data, index, end)
+    version, index = decode_byte(data, index, end)
+    if PROTOCOL_NAMES.get(version) != name:
+        raise UnsupportedProtocolVersion(name, version)
+    return version, index
+
+
+def _check_flags(flags: int, version: int) -> None:
+    if flags & 1 and version != MQTT_3_1:
+        raise MalformedPacket("the reserved Connect Flag is set", "MQTT-3.1.2-3")
+    qos = flags >> 3 & 3
+    if qos == 3:
+        raise MalformedPacket("the Will QoS is 3", "MQTT-3.1.2-12")
+    if not flags & _WILL_FLAG:
+        if qos:
+            raise MalformedPacket("Will QoS is set without a Will", "MQTT-3.1.2-11")
+        if flags & _WILL_RETAIN:
+            raise MalformedPacket("Will Retain is set without a Will", "MQTT-3.1.2-13")
+    if flags & _PASSWORD_FLAG and not flags & _USER_NAME_FLAG and version != MQTT_5:
+        raise MalformedPacket("a password without a user name", "3.1.1: MQTT-3.1.2-22")
+
+
+def _check_authentication(properties: Properties) -> None:
+    if properties.authentication_data is not None and properties.authentication_method is None:
+        raise ProtocolError(0x82, "Authentication Data without an Authentication Method", "3.1.2.11.10")
+
+
+def _decode_will(data: bytes, index: int, end: int, flags: int, version: int) -> tuple[Will, int]:
+    properties = Properties()
+    if version == MQTT_5:
+        properties, index = decode_properties(data, index, end, WILL)
+        if properties.response_topic is not None:
+            _check_name(properties.response_topic, "the Response Topic of the Will", "MQTT-3.3.2-14")
+    topic_name, index = decode_string(data, index, end)
+    _check_name(topic_name, "the Will Topic", "MQTT-4.7.0-1")
+    payload, index = decode_binary(data, index, end)
+    return Will(topic_name, payload, flags >> 3 & 3, flags & _WILL_RETAIN != 0, properties), index
+
+
+def _check_name(name: str, what: str, clause: str) -> None:
+    try:
+        check_topic_name(name)
+    except ValueError as error:
+        raise ProtocolError(0x90, f"{what} is no Topic Name", clause) from error
+
+
+@dataclass(slots=True)
+class ConnAck(Packet):
+    """CONNACK: `reason_code` is that of MQTT 5.0 in all versions; for 3.x the nearest return code is sent."""
+
+    session_present: bool = False
+    reason_code: int = 0
+    properties: Properties = field(default_factory=Properties)
+
+    @classmethod
+    def decode(cls, data: bytes, index: int, end: int, version: int) -> ConnAck:
+        """In 3.x `reason_code` is the return code 0..5 as it came."""
+        flags, index = decode_byte(data, index, end)
+        if flags & 0xFE:
+            raise MalformedPacket("a reserved Connect Acknowledge Flag is set", "MQTT-3.2.2-1")
+        reason_code, index = decode_byte(data, index, end)
+        properties = Properties()
+        if version == MQTT_5:
+            check_reason_code(CONNACK, reason_code)
+            properties, index = decode_properties(data, index, end, CONNACK)
+        elif reason_code > 5:
+            raise ProtocolError(0x82, f"{reason_code} is no return code of CONNACK", "3.1.1: 3.2.2.3")
+        expect_end(index, end, CONNACK)
+        if reason_code and flags:
+            raise ProtocolError(0x82, "Session Present is set although the connection is refused", "MQTT-3.2.2-6")
+        return cls(flags == 1, reason_code, properties)
+
+    def encode(self, version: int) -> bytes:
+        present = self.session_present and not self.reason_code  # [MQTT-3.2.2-6]
+        if version == MQTT_5:
+            body = bytes((present, self.reason_code)) + encode_properties(self.properties, CONNACK)
+        else:
+            body = bytes((present and version != MQTT_3_1, return_code(self.reason_code)))
+        return frame(CONNACK << 4, body)

@@ -1,0 +1,170 @@
+"""The Application Message (1.2): what a PUBLISH carries, apart from the details of one hop.
+
+A message may go to very many receivers. What it looks like as bytes depends on few things only: the protocol
+version, the QoS and the RETAIN flag. Each such *form* is encoded once and shared. A message that came as a QoS 0
+PUBLISH keeps the packet it came in, and that packet is already one of its forms.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mqttwist.wire.datatypes import encode_binary, encode_text, encode_variable_byte_integer
+from mqttwist.wire.packet import PUBLISH
+from mqttwist.wire.properties import Properties, decode_properties, encode_property_list
+from mqttwist.wire.topics import check_topic_name
+
+# A form is a number: the QoS in bits 0-1, RETAIN in bit 2, MQTT 5.0 in bit 3.
+FORM_RETAIN: Final = 4
+FORM_MQTT_5: Final = 8
+NO_FORM: Final = -1
+MQTT_5_TAIL: Final = 16  # no form, but where one starts: all that follows the Packet Identifier in MQTT 5.0
+
+
+class Form:
+    """A message as bytes: `head`, then the Packet Identifier if the QoS has one, then `tail`."""
+
+    __slots__ = ("head", "key", "size", "tail")
+
+    key: int
+    head: bytes
+    tail: bytes
+    size: int  # of the whole packet, in bytes
+
+    def __init__(self, key: int, head: bytes, tail: bytes) -> None:
+        self.key = key
+        self.head = head
+        self.tail = tail
+        self.size = len(head) + len(tail) + (2 if key & 3 else 0)
+
+
+class Message:
+    """An Application Message. It does not change once it is on its way.
+
+    `forwarded` are the properties that every receiver gets unaltered and in their order, encoded, without a
+    length: all of PUBLISH but Topic Alias, Subscription Identifier and Message Expiry Interval.
+    `message_expiry_interval` is in seconds, -1 where there is none; `expires_at` is when the broker's clock ends
+    it (0.0: never), set by whoever takes ownership of the message.
+    """
+
+    __slots__ = (
+        "_data", "_form", "_forms", "_payload_at", "expires_at", "forwarded", "message_expiry_interval", "qos",
+        "retain", "topic_name",
+    )  # fmt: skip
+
+    topic_name: str
+    qos: int
+    retain: bool
+    forwarded: bytes
+    message_expiry_interval: int
+    expires_at: float
+    _data: bytes  # the payload, and before it whatever makes `_data` useful for the form `_form`
+    _payload_at: int
+    _form: int
+    _forms: list[Form] | None
+
+    def __init__(
+        self,
+        topic_name: str,
+        payload: bytes = b"",
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties | None = None,
+    ) -> None:
+        self.topic_name = topic_name
+        self.qos = qos
+        self.retain = retain
+        self.forwarded = b""
+        self.message_expiry_interval = -1
+        self.expires_at = 0.0
+        self._data = payload
+        self._payload_at = 0
+        self._form = NO_FORM
+        self._forms = None
+        if properties is not None:
+            self._set_properties(properties)
+
+    def _set_properties(self, properties: Properties) -> None:
+        if properties.message_expiry_interval is not None:
+            self.message_expiry_interval = properties.message_expiry_interval
+        forwarded = Properties(
+            payload_format_indicator=properties.payload_format_indicator,
+            content_type=properties.content_type,
+            response_topic=properties.response_topic,
+            correlation_data=properties.correlation_data,
+            user_properties=properties.user_properties,
+        )
+        if properties.response_topic is not None:
+            check_topic_name(properties.response_topic)
+        self.forwarded = encode_property_list(forwarded, PUBLISH)
+
+    @classmethod
+    def create(
+        cls, topic_name: str, payload: bytes, qos: int = 0, retain: bool = False, properties: Properties | None = None
+    ) -> Message:
+        """A message from a caller rather than from the wire: `ValueError` for what MQTT does not allow.
+
+        `qos` 0..2; of `properties` those that a PUBLISH forwards and the Message Expiry Interval are taken.
+        """
+        check_topic_name(topic_name)
+        if qos not in (0, 1, 2):
+            raise ValueError(f"QoS {qos} is none of 0, 1, 2")
+        return Message(topic_name, bytes(payload), qos, retain, properties)
+
+    @property
+    def payload(self) -> bytes:
+        return self._data[self._payload_at :]
+
+    @property
+    def payload_size(self) -> int:
+        """The length of the payload, in bytes."""
+        return len(self._data) - self._payload_at
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the message holds in memory, its topic, payload and properties."""
+        return len(self._data) + len(self.forwarded) + len(self.topic_name)
+
+    @property
+    def properties(self) -> Properties:
+        """The properties of the message, decoded anew at each call."""
+        encoded = encode_variable_byte_integer(len(self.forwarded)) + self.forwarded
+        properties, _ = decode_properties(encoded, 0, len(encoded), PUBLISH)
+        if self.message_expiry_interval >= 0:
+            properties.message_expiry_interval = self.message_expiry_interval
+        return properties
+
+    def form(self, key: int) -> Form:
+        """The bytes of this message in the form `key`, encoded at the first call and shared from then on."""
+        forms = self._forms
+        if forms is None:
+            forms = self._forms = []
+        for form in forms:
+            if form.key == key:
+                return form
+        form = Form(key, self._data, b"") if key == self._form and not key & 3 else self._encode(key)
+        forms.append(form)
+        return form
+
+    def forget_forms(self) -> None:
+        """Give the memory of the encoded forms back: for a message that is going to wait."""
+        self._forms = None
+
+    def _encode(self, key: int) -> Form:
+        if key & FORM_MQTT_5:
+            tail = self._data if self._form == MQTT_5_TAIL else self.tail_with(b"")
+        else:
+            tail = self.payload
+        topic = encode_binary(encode_text(self.topic_name))
+        remaining = len(topic) + len(tail) + (2 if key & 3 else 0)
+        first_byte = PUBLISH << 4 | (key & 3) << 1 | (1 if key & FORM_RETAIN else 0)
+        head = bytes((first_byte,)) + encode_variable_byte_integer(remaining) + topic
+        return Form(key, head, tail) if key & 3 else Form(key, head + tail, b"")
+
+    def tail_with(self, more: bytes) -> bytes:
+        """What follows the Packet Identifier in MQTT 5.0: properties (and `more`, encoded ones), then payload."""
+        return encode_variable_byte_integer(len(self.forwarded) + len(more)) + more + self.forwarded + self.payload
+
+    def __repr__(self) -> str:
+        retain = ", retain" if self.retain else ""
+        return f"<Message {self.topic_name!r} qos {self.qos}{retain}, {self.payload_size} bytes>"

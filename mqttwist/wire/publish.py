@@ -1,0 +1,195 @@
+"""PUBLISH (3.3): an Application Message with the details of one hop.
+
+`Publish` is a `Message`, so that the packet that came in can travel through the broker as the message it carries,
+without being copied into another object. Properties are checked one by one, but those that are only passed on stay
+as the bytes they came in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mqttwist.wire.datatypes import (
+    encode_binary,
+    encode_four_byte_integer,
+    encode_text,
+    encode_two_byte_integer,
+    encode_variable_byte_integer,
+)
+from mqttwist.wire.errors import MalformedPacket, ProtocolError
+from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, MQTT_5_TAIL, Message
+from mqttwist.wire.packet import MQTT_5, PUBLISH, decode_packet_id, encode_packet_id, frame
+from mqttwist.wire.properties import (
+    MESSAGE_EXPIRY_INTERVAL,
+    RESPONSE_TOPIC,
+    SUBSCRIPTION_IDENTIFIER,
+    TOPIC_ALIAS,
+    Properties,
+    next_property,
+    properties_end,
+)
+from mqttwist.wire.topics import decode_topic_name
+
+DUP: Final = 0x08
+RETAIN: Final = 0x01
+
+
+class Publish(Message):
+    """A PUBLISH packet.
+
+    `packet_id` is 0 at QoS 0, `topic_alias` 0 where there is none; `subscription_identifiers` come only from a
+    Server [MQTT-3.3.4-6]. `topic_name` is empty when the alias stands for it.
+    """
+
+    __slots__ = ("dup", "packet_id", "subscription_identifiers", "topic_alias")
+
+    packet_id: int
+    dup: bool
+    topic_alias: int
+    subscription_identifiers: tuple[int, ...]
+
+    def __init__(
+        self,
+        topic_name: str,
+        payload: bytes = b"",
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties | None = None,
+        packet_id: int = 0,
+        dup: bool = False,
+    ) -> None:
+        super().__init__(topic_name, payload, qos, retain, properties)
+        self.packet_id = packet_id
+        self.dup = dup
+        self.topic_alias = 0
+        self.subscription_identifiers = ()
+        if properties is not None:
+            self.topic_alias = properties.topic_alias or 0
+            self.subscription_identifiers = properties.subscription_identifiers
+
+    @classmethod
+    def decode(cls, data: bytes, start: int, index: int, end: int, version: int) -> Publish:
+        """The PUBLISH whose fixed header starts at `start` and whose body stands from `index` to `end`.
+
+        The flags of the fixed header were checked by the decoder. Raises `MalformedPacket` or `ProtocolError`.
+        """
+        first_byte = data[start]
+        qos = first_byte >> 1 & 3
+        if index + 2 > end:
+            raise MalformedPacket("PUBLISH ends before its Topic Name", "MQTT-3.3.2-1")
+        topic_end = index + 2 + (data[index] << 8 | data[index + 1])
+        if topic_end > end:
+            raise MalformedPacket("PUBLISH ends inside its Topic Name", "MQTT-3.3.2-1")
+        publish = Publish(decode_topic_name(data[index + 2 : topic_end]), b"", qos, first_byte & RETAIN != 0)
+        index = topic_end
+        if qos:
+            publish.packet_id, index = decode_packet_id(data, index, end)
+            publish.dup = first_byte & DUP != 0
+        if version == MQTT_5:
+            publish._decode_version_5(data, start, index, end)
+        else:
+            publish._keep(data, start, index, index, end, qos | (FORM_RETAIN if publish.retain else 0))
+        if not publish.topic_name and not publish.topic_alias:
+            raise ProtocolError(0x82, "PUBLISH has neither a Topic Name nor a Topic Alias", "MQTT-4.7.3-1")
+        return publish
+
+    def _decode_version_5(self, data: bytes, start: int, index: int, end: int) -> None:
+        tail = index
+        form = self.qos | FORM_MQTT_5 | (FORM_RETAIN if self.retain else 0)
+        if index < end and data[index] == 0:
+            self._keep(data, start, tail, index + 1, end, form)
+            return
+        index, stop = properties_end(data, index, end)
+        if self._decode_properties(data, index, stop):
+            self._keep(data, start, tail, stop, end, form)
+        else:
+            self._data = data[stop:end]
+
+    def _keep(self, data: bytes, start: int, tail: int, payload_at: int, end: int, form: int) -> None:
+        """Keep of `data` what can be sent on as it is: at QoS 0 the packet, else what follows the Packet Id."""
+        if self.qos == 0:
+            self._data = data[start:end]
+            self._payload_at = payload_at - start
+            self._form = form
+        else:
+            self._data = data[tail:end]
+            self._payload_at = payload_at - tail
+            if form & FORM_MQTT_5:
+                self._form = MQTT_5_TAIL
+
+    def _decode_properties(self, data: bytes, index: int, stop: int) -> bool:
+        """Check every property; answers whether all of them can be forwarded as they are."""
+        forwarded: list[bytes] = []
+        start = index
+        only_forwarded = True
+        seen = 0
+        while index < stop:
+            row, value, after = next_property(data, index, stop, PUBLISH, seen)
+            seen |= 1 << row.identifier
+            if row.identifier == RESPONSE_TOPIC and isinstance(value, str):
+                _check_response_topic(value)
+            if self._is_of_this_hop(row.identifier, value):
+                only_forwarded = False
+            else:
+                forwarded.append(data[index:after])
+            index = after
+        self.forwarded = data[start:stop] if only_forwarded else b"".join(forwarded)
+        return only_forwarded
+
+    def _is_of_this_hop(self, identifier: int, value: object) -> bool:
+        if not isinstance(value, int):
+            return False
+        if identifier == TOPIC_ALIAS:
+            self.topic_alias = value
+        elif identifier == MESSAGE_EXPIRY_INTERVAL:
+            self.message_expiry_interval = value
+        elif identifier == SUBSCRIPTION_IDENTIFIER:
+            self.subscription_identifiers += (value,)
+        else:
+            return False
+        return True
+
+    def encode(self, version: int) -> bytes:
+        """The whole packet as bytes of protocol `version`; `ValueError` for what can't be said in it."""
+        if self.qos not in (0, 1, 2) or (self.dup and not self.qos):
+            raise ValueError(f"QoS {self.qos} with DUP {self.dup:d} can't be said [MQTT-3.3.1-2]")
+        flags = (DUP if self.dup else 0) | self.qos << 1 | (RETAIN if self.retain else 0)
+        body = encode_binary(encode_text(self.topic_name))
+        if self.qos:
+            body += encode_packet_id(self.packet_id)
+        if version == MQTT_5:
+            body += self.tail_with(
+                hop_properties(self.topic_alias, self.message_expiry_interval, self.subscription_identifiers)
+            )
+        else:
+            body += self.payload
+        return frame(PUBLISH << 4 | flags, body)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same on the wire of MQTT 5.0."""
+        return isinstance(other, Publish) and self.encode(MQTT_5) == other.encode(MQTT_5)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        flags = f" qos {self.qos}" + (" retain" if self.retain else "") + (" dup" if self.dup else "")
+        identifier = f" id {self.packet_id}" if self.packet_id else ""
+        alias = f" alias {self.topic_alias}" if self.topic_alias else ""
+        return f"<Publish {self.topic_name!r}{flags}{identifier}{alias}, {self.payload_size} bytes>"
+
+
+def _check_response_topic(name: str) -> None:
+    if "+" in name or "#" in name or not name:
+        raise ProtocolError(0x82, "the Response Topic is no Topic Name", "MQTT-3.3.2-14")
+
+
+def hop_properties(topic_alias: int, message_expiry_interval: int, identifiers: tuple[int, ...]) -> bytes:
+    """The properties that belong to one hop, encoded: 0, -1 and () where there are none."""
+    encoded = b""
+    if topic_alias:
+        encoded += b"\x23" + encode_two_byte_integer(topic_alias)
+    if message_expiry_interval >= 0:
+        encoded += b"\x02" + encode_four_byte_integer(message_expiry_interval)
+    for identifier in identifiers:
+        encoded += b"\x0b" + encode_variable_byte_integer(identifier)
+    return encoded

@@ -1,0 +1,105 @@
+"""Topic Names and Topic Filters: their grammar (4.7, 4.8.2).
+
+A Topic Name is checked once and then remembered by its bytes, since the same few names come again and again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mqttwist.wire.datatypes import MAXIMUM_STRING_LENGTH, decode_text
+from mqttwist.wire.errors import ProtocolError
+
+SHARE_PREFIX: Final = "$share/"
+
+# The names seen so far, by their bytes. A hit costs a tenth of a check; the bounds keep a peer that makes up
+# names from filling the memory (about 60 MB at the very worst).
+_KNOWN_NAMES: Final[dict[bytes, str]] = {}
+_KNOWN_NAMES_LIMIT: Final = 131_072
+_KNOWN_NAME_LENGTH: Final = 128
+
+
+def decode_topic_name(raw: bytes) -> str:
+    """The Topic Name that `raw` spells, checked; an empty one is allowed here, since an alias may stand for it.
+
+    Raises `MalformedPacket` for bad UTF-8 and `ProtocolError` 0x90 for a wildcard [MQTT-3.3.2-2].
+    """
+    name = _KNOWN_NAMES.get(raw)
+    if name is not None:
+        return name
+    name = decode_text(raw)
+    if "+" in name or "#" in name:
+        raise ProtocolError(0x90, "a Topic Name contains a wildcard", "MQTT-3.3.2-2")
+    if len(raw) <= _KNOWN_NAME_LENGTH:
+        if len(_KNOWN_NAMES) >= _KNOWN_NAMES_LIMIT:
+            _KNOWN_NAMES.clear()
+        _KNOWN_NAMES[raw] = name
+    return name
+
+
+def check_topic_name(name: str) -> None:
+    """Raise `ValueError` unless a message can be published to `name` [MQTT-4.7.0-1] [MQTT-4.7.3-1]."""
+    if not name:
+        raise ValueError("a Topic Name must have at least one character [MQTT-4.7.3-1]")
+    if "+" in name or "#" in name:
+        raise ValueError(f"the Topic Name {name!r} contains a wildcard [MQTT-4.7.0-1]")
+    _check_encoding(name, "Topic Name")
+
+
+def check_topic_filter(topic_filter: str) -> None:
+    """Raise `ValueError` unless `topic_filter` is well formed, a shared one included (4.7.1, 4.8.2)."""
+    if not topic_filter:
+        raise ValueError("a Topic Filter must have at least one character [MQTT-4.7.3-1]")
+    _check_encoding(topic_filter, "Topic Filter")
+    if topic_filter.startswith(SHARE_PREFIX):
+        _check_share(topic_filter)
+        topic_filter = split_share(topic_filter)[1]
+    levels = topic_filter.split("/")
+    last = len(levels) - 1
+    for position, level in enumerate(levels):
+        if "#" in level and (level != "#" or position != last):
+            raise ValueError("'#' must be the last level of a Topic Filter and stand alone [MQTT-4.7.1-1]")
+        if "+" in level and level != "+":
+            raise ValueError("'+' must stand alone in its level of a Topic Filter [MQTT-4.7.1-2]")
+
+
+def _check_encoding(text: str, what: str) -> None:
+    if "\0" in text:
+        raise ValueError(f"a {what} must not contain U+0000 [MQTT-4.7.3-2]")
+    if len(text.encode()) > MAXIMUM_STRING_LENGTH:
+        raise ValueError(f"a {what} must not be longer than 65,535 bytes [MQTT-4.7.3-3]")
+
+
+def _check_share(topic_filter: str) -> None:
+    share_name, separator, rest = topic_filter[len(SHARE_PREFIX) :].partition("/")
+    if not share_name:
+        raise ValueError("a ShareName must have at least one character [MQTT-4.8.2-1]")
+    if "+" in share_name or "#" in share_name or not separator or not rest:
+        raise ValueError("$share/ must be followed by a ShareName, '/' and a Topic Filter [MQTT-4.8.2-2]")
+
+
+def split_share(topic_filter: str) -> tuple[str, str]:
+    """The ShareName and the rest of a shared filter that was checked; ("", filter) for any other."""
+    if not topic_filter.startswith(SHARE_PREFIX):
+        return "", topic_filter
+    share_name, _, rest = topic_filter[len(SHARE_PREFIX) :].partition("/")
+    return share_name, rest
+
+
+def matches(topic_filter: str, topic_name: str) -> bool:
+    """Whether `topic_filter` (no shared one) matches `topic_name` (4.7.1), `$`-topics apart [MQTT-4.7.2-1].
+
+    >>> matches("sport/tennis/#", "sport/tennis"), matches("+/a", "$SYS/a")
+    (True, False)
+    """
+    if topic_name.startswith("$") and topic_filter[:1] in ("#", "+"):
+        return False
+    names = topic_name.split("/")
+    filters = topic_filter.split("/")
+    if filters[-1] == "#":
+        filters.pop()
+        if len(names) < len(filters):
+            return False
+    elif len(names) != len(filters):
+        return False
+    return all(level in ("+", name) for level, name in zip(filters, names, strict=False))
