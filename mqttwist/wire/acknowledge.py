@@ -67,7 +67,9 @@ class PubComp(Acknowledgement):
         return PUBCOMP
 
 
-def decode_acknowledgement(packet_type: int, data: bytes, index: int, end: int, version: int) -> Acknowledgement:
+def decode_acknowledgement(
+    packet_type: int, data: bytes, index: int, end: int, version: int
+) -> Acknowledgement:
     """Raises `MalformedPacket` or `ProtocolError`."""
     packet_id, index = decode_packet_id(data, index, end)
     reason_code = 0

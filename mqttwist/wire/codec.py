@@ -61,7 +61,9 @@ def _decode_request(packet_type: int, data: bytes, body: int, end: int, version:
     return UnsubAck.decode(data, body, end, version)
 
 
-def decode_stream(data: bytes, version: int, maximum_packet_size: int = LARGEST_PACKET) -> list[Packet | Publish]:
+def decode_stream(
+    data: bytes, version: int, maximum_packet_size: int = LARGEST_PACKET
+) -> list[Packet | Publish]:
     """All packets in `data`, which must end with the last of them: for tests, traces and tools."""
     decoder = Decoder(version, maximum_packet_size)
     decoder.feed(data)

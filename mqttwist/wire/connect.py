@@ -40,7 +40,7 @@ _USER_NAME_FLAG: Final = 0x80
 
 
 class UnsupportedProtocolVersion(ProtocolError):
-    """CONNECT names a protocol version we do not speak (3.1.2.2): `version` is its number, -1 for no MQTT at all."""
+    """CONNECT names a protocol version we do not speak (3.1.2.2): `version` is its number, -1 for no MQTT."""
 
     def __init__(self, name: str, version: int) -> None:
         super().__init__(0x84, f"{name!r} version {version} is not supported", "MQTT-3.1.2-2")
@@ -136,7 +136,7 @@ class Connect(Packet):
 
 
 def decode_protocol_version(data: bytes, index: int, end: int) -> tuple[int, int]:
-    """Protocol Name and Version (3.1.2.1, 3.1.2.2); raises `UnsupportedProtocolVersion` for what we don't speak."""
+    """Protocol Name and Version (3.1.2.1, 3.1.2.2); `UnsupportedProtocolVersion` for what we don't speak."""
     name, index = decode_string(data, index, end)
     version, index = decode_byte(data, index, end)
     if PROTOCOL_NAMES.get(version) != name:
@@ -206,7 +206,9 @@ class ConnAck(Packet):
             raise ProtocolError(0x82, f"{reason_code} is no return code of CONNACK", "3.1.1: 3.2.2.3")
         expect_end(index, end, CONNACK)
         if reason_code and flags:
-            raise ProtocolError(0x82, "Session Present is set although the connection is refused", "MQTT-3.2.2-6")
+            raise ProtocolError(
+                0x82, "Session Present is set although the connection is refused", "MQTT-3.2.2-6"
+            )
         return cls(flags == 1, reason_code, properties)
 
     def encode(self, version: int) -> bytes:

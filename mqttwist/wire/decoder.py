@@ -1,8 +1,8 @@
 """Framing: finds the packets in the stream of bytes (2.1).
 
 `feed` takes what the transport read, `advance` steps to the next packet that is complete. The first byte is
-judged as soon as it is there and the Remaining Length before anything of the body is kept, so a peer can neither
-make us wait for nonsense nor buffer more than the Maximum Packet Size.
+judged as soon as it is there and the Remaining Length before anything of the body is kept, so a peer can
+neither make us wait for nonsense nor buffer more than the Maximum Packet Size.
 """
 
 from __future__ import annotations
@@ -63,11 +63,21 @@ class Decoder:
     """The stream of one direction of one Network Connection.
 
     After `advance` answered True, `data[start:end]` is a packet: its first byte at `start`, what follows the
-    Remaining Length from `body` on. `maximum_packet_size` is in bytes, fixed header included. `version` is 3, 4
-    or 5, or `UNKNOWN_VERSION` while nothing but CONNECT may come [MQTT-3.1.0-1].
+    Remaining Length from `body` on. `maximum_packet_size` is in bytes, fixed header included. `version` is
+    3, 4 or 5, or `UNKNOWN_VERSION` while nothing but CONNECT may come [MQTT-3.1.0-1].
     """
 
-    __slots__ = ("_legal", "_missing", "_partial", "body", "data", "end", "maximum_packet_size", "start", "version")
+    __slots__ = (
+        "_legal",
+        "_missing",
+        "_partial",
+        "body",
+        "data",
+        "end",
+        "maximum_packet_size",
+        "start",
+        "version",
+    )
 
     data: bytes
     start: int
@@ -109,8 +119,8 @@ class Decoder:
     def advance(self) -> bool:
         """Step to the next complete packet; False when more bytes are needed.
 
-        Raises `MalformedPacket` for a fixed header that is none and `ProtocolError` 0x95 for a packet larger than
-        `maximum_packet_size`, before its body is there.
+        Raises `MalformedPacket` for a fixed header that is none and `ProtocolError` 0x95 for a packet larger
+        than `maximum_packet_size`, before its body is there.
         """
         if self._partial is not None:
             return False
@@ -132,7 +142,9 @@ class Decoder:
         end = body + length
         if end - start > self.maximum_packet_size:
             raise ProtocolError(
-                0x95, f"the packet of {end - start:,} bytes is larger than {self.maximum_packet_size:,}", "3.2.2.3.6"
+                0x95,
+                f"the packet of {end - start:,} bytes is larger than {self.maximum_packet_size:,}",
+                "3.2.2.3.6",
             )
         if end > len(data):
             return self._wait_for(end - start, start)
@@ -142,7 +154,7 @@ class Decoder:
         return True
 
     def _long_length(self, start: int, available: int) -> tuple[int, int]:
-        """A Remaining Length of two to four bytes and the index behind it; (-1, 0) when it is not complete."""
+        """A Remaining Length of two to four bytes and the index behind it; (-1, 0) if it is not complete."""
         data = self.data
         length = 0
         for position in range(4):
@@ -188,4 +200,6 @@ def _illegal_first_byte(first_byte: int, version: int) -> MQTTError:
         return MalformedPacket("PUBLISH with DUP at QoS 0", "MQTT-3.3.1-2")
     if packet_type == AUTH and flags == 0:
         return MalformedPacket("packet type 15 is reserved before MQTT 5.0", "3.1.1: 2.2.1")
-    return MalformedPacket(f"the flags of {name} are 0x{flags:X}", _FLAG_CLAUSES.get(packet_type, "MQTT-2.1.3-1"))
+    return MalformedPacket(
+        f"the flags of {name} are 0x{flags:X}", _FLAG_CLAUSES.get(packet_type, "MQTT-2.1.3-1")
+    )

@@ -1,8 +1,8 @@
 """The Application Message (1.2): what a PUBLISH carries, apart from the details of one hop.
 
 A message may go to very many receivers. What it looks like as bytes depends on few things only: the protocol
-version, the QoS and the RETAIN flag. Each such *form* is encoded once and shared. A message that came as a QoS 0
-PUBLISH keeps the packet it came in, and that packet is already one of its forms.
+version, the QoS and the RETAIN flag. Each such *form* is encoded once and shared. A message that came as a
+QoS 0 PUBLISH keeps the packet it came in, and that packet is already one of its forms.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Message:
 
     `forwarded` are the properties that every receiver gets unaltered and in their order, encoded, without a
     length: all of PUBLISH but Topic Alias, Subscription Identifier and Message Expiry Interval.
-    `message_expiry_interval` is in seconds, -1 where there is none; `expires_at` is when the broker's clock ends
-    it (0.0: never), set by whoever takes ownership of the message.
+    `message_expiry_interval` is in seconds, -1 where there is none; `expires_at` is when the broker's clock
+    ends it (0.0: never), set by whoever takes ownership of the message.
     """
 
     __slots__ = (
-        "_data", "_form", "_forms", "_payload_at", "expires_at", "forwarded", "message_expiry_interval", "qos",
-        "retain", "topic_name",
+        "_data", "_form", "_forms", "_payload_at", "expires_at", "forwarded", "message_expiry_interval",
+        "qos", "retain", "topic_name",
     )  # fmt: skip
 
     topic_name: str
@@ -100,7 +100,12 @@ class Message:
 
     @classmethod
     def create(
-        cls, topic_name: str, payload: bytes, qos: int = 0, retain: bool = False, properties: Properties | None = None
+        cls,
+        topic_name: str,
+        payload: bytes,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties | None = None,
     ) -> Message:
         """A message from a caller rather than from the wire: `ValueError` for what MQTT does not allow.
 
@@ -162,8 +167,13 @@ class Message:
         return Form(key, head, tail) if key & 3 else Form(key, head + tail, b"")
 
     def tail_with(self, more: bytes) -> bytes:
-        """What follows the Packet Identifier in MQTT 5.0: properties (and `more`, encoded ones), then payload."""
-        return encode_variable_byte_integer(len(self.forwarded) + len(more)) + more + self.forwarded + self.payload
+        """What follows the Packet Identifier in MQTT 5.0: `more` (encoded properties), its own, payload."""
+        return (
+            encode_variable_byte_integer(len(self.forwarded) + len(more))
+            + more
+            + self.forwarded
+            + self.payload
+        )
 
     def __repr__(self) -> str:
         retain = ", retain" if self.retain else ""

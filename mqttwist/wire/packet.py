@@ -41,7 +41,7 @@ class Packet:
 
     @abstractmethod
     def encode(self, version: int) -> bytes:
-        """The whole packet as the bytes of protocol `version` (3, 4 or 5); `ValueError` if it can't be said."""
+        """The whole packet as bytes of protocol `version` (3, 4 or 5); `ValueError` if it can't be said."""
 
 
 def frame(first_byte: int, body: bytes) -> bytes:
@@ -65,4 +65,6 @@ def encode_packet_id(packet_id: int) -> bytes:
 def expect_end(index: int, end: int, packet_type: int) -> None:
     """Nothing may follow the last field of a packet."""
     if index != end:
-        raise MalformedPacket(f"{end - index} bytes follow the last field of {PACKET_NAMES[packet_type]}", "2.1.4")
+        raise MalformedPacket(
+            f"{end - index} bytes follow the last field of {PACKET_NAMES[packet_type]}", "2.1.4"
+        )

@@ -1,8 +1,9 @@
 """Properties of MQTT 5.0 packets (2.2.2): one table says all there is to know of each.
 
 `PROPERTIES` is table 2-4 of the specification: identifier, name, type, the packets it may stand in, and which
-values are allowed. `next_property` reads one and checks it against its row; everything else here is built on it.
-The properties of a Will stand in the payload of CONNECT and have rules of their own, hence the packet type `WILL`.
+values are allowed. `next_property` reads one and checks it against its row; everything else here is built on
+it. The properties of a Will stand in the payload of CONNECT and have rules of their own, hence the packet
+type `WILL`.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ NO_PROPERTIES: Final = b"\x00"
 class Property:
     """A row of the table.
 
-    `attribute` is its name in `Properties`; a value outside `minimum`..`maximum` (0 for `maximum`: as far as the
-    type goes) is a Protocol Error with `reason_code`, for the reason given in section `section`.
+    `attribute` is its name in `Properties`; a value outside `minimum`..`maximum` (0 for `maximum`: as far as
+    the type goes) is a Protocol Error with `reason_code`, for the reason given in section `section`.
     """
 
     identifier: int
@@ -116,7 +117,9 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         minimum=1,
         repeatable=_only(PUBLISH),
     ),
-    Property(0x11, "session_expiry_interval", FOUR_BYTE_INTEGER, _only(CONNECT, CONNACK, DISCONNECT), "3.1.2.11.2"),
+    Property(
+        0x11, "session_expiry_interval", FOUR_BYTE_INTEGER, _only(CONNECT, CONNACK, DISCONNECT), "3.1.2.11.2"
+    ),
     Property(0x12, "assigned_client_identifier", STRING, _only(CONNACK), "3.2.2.3.7"),
     Property(0x13, "server_keep_alive", TWO_BYTE_INTEGER, _only(CONNACK), "3.2.2.3.14"),
     Property(0x15, "authentication_method", STRING, _only(CONNECT, CONNACK, AUTH), "3.1.2.11.9"),
@@ -129,11 +132,15 @@ PROPERTIES: Final[tuple[Property, ...]] = (
     Property(0x1F, "reason_string", STRING, _REASONED, "3.2.2.3.9"),
     Property(0x21, "receive_maximum", TWO_BYTE_INTEGER, _only(CONNECT, CONNACK), "3.1.2.11.3", minimum=1),
     Property(0x22, "topic_alias_maximum", TWO_BYTE_INTEGER, _only(CONNECT, CONNACK), "3.1.2.11.5"),
-    Property(0x23, "topic_alias", TWO_BYTE_INTEGER, _only(PUBLISH), "MQTT-3.3.2-8", minimum=1, reason_code=0x94),
+    Property(
+        0x23, "topic_alias", TWO_BYTE_INTEGER, _only(PUBLISH), "MQTT-3.3.2-8", minimum=1, reason_code=0x94
+    ),
     Property(0x24, "maximum_qos", BYTE, _only(CONNACK), "3.2.2.3.4", maximum=1),
     Property(0x25, "retain_available", BYTE, _only(CONNACK), "3.2.2.3.5", maximum=1),
     Property(0x26, "user_properties", STRING_PAIR, _EVERYWHERE, "2.2.2.2", repeatable=_EVERYWHERE),
-    Property(0x27, "maximum_packet_size", FOUR_BYTE_INTEGER, _only(CONNECT, CONNACK), "3.1.2.11.4", minimum=1),
+    Property(
+        0x27, "maximum_packet_size", FOUR_BYTE_INTEGER, _only(CONNECT, CONNACK), "3.1.2.11.4", minimum=1
+    ),
     Property(0x28, "wildcard_subscription_available", BYTE, _only(CONNACK), "3.2.2.3.11", maximum=1),
     Property(0x29, "subscription_identifier_available", BYTE, _only(CONNACK), "3.2.2.3.12", maximum=1),
     Property(0x2A, "shared_subscription_available", BYTE, _only(CONNACK), "3.2.2.3.13", maximum=1),
@@ -177,7 +184,8 @@ class Properties:
 
     def __repr__(self) -> str:
         present = [(row.attribute, getattr(self, row.attribute)) for row in PROPERTIES]
-        return f"Properties({', '.join(f'{name}={value!r}' for name, value in present if value not in (None, ()))})"
+        shown = [f"{name}={value!r}" for name, value in present if value not in (None, ())]
+        return f"Properties({', '.join(shown)})"
 
 
 _BY_IDENTIFIER: Final[dict[int, Property]] = {row.identifier: row for row in PROPERTIES}
@@ -225,8 +233,8 @@ def properties_end(data: bytes, index: int, end: int) -> tuple[int, int]:
 def next_property(data: bytes, index: int, end: int, packet: int, seen: int) -> tuple[Property, object, int]:
     """Read one property at `index`; `seen` has bit N set for each property N already read.
 
-    Raises `MalformedPacket` for an identifier the packet may not have (2.2.2.2) and `ProtocolError` for one that
-    stands twice or has a value that is not allowed.
+    Raises `MalformedPacket` for an identifier the packet may not have (2.2.2.2) and `ProtocolError` for one
+    that stands twice or has a value that is not allowed.
     """
     identifier = data[index]  # a Variable Byte Integer, but all that are defined fit in one byte
     row = _BY_IDENTIFIER.get(identifier)
@@ -235,7 +243,9 @@ def next_property(data: bytes, index: int, end: int, packet: int, seen: int) -> 
     if packet not in row.packets:
         raise MalformedPacket(f"{packet_name(packet)} must not have the property {row.attribute}", "2.2.2.2")
     if seen >> identifier & 1 and packet not in row.repeatable:
-        raise ProtocolError(0x82, f"{packet_name(packet)} has the property {row.attribute} twice", row.section)
+        raise ProtocolError(
+            0x82, f"{packet_name(packet)} has the property {row.attribute} twice", row.section
+        )
     value, index = _DECODE[row.type](data, index + 1, end)
     if isinstance(value, int):
         _check_range(row, value)
@@ -268,7 +278,7 @@ def decode_properties(data: bytes, index: int, end: int, packet: int) -> tuple[P
 
 
 def encode_property_list(properties: Properties, packet: int) -> bytes:
-    """The properties as bytes, without the Property Length; `ValueError` for one that `packet` must not have."""
+    """The properties as bytes, without the Property Length; `ValueError` for one `packet` must not have."""
     encoded: list[bytes] = []
     for row in PROPERTIES:
         value = getattr(properties, row.attribute)

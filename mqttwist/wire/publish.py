@@ -1,8 +1,8 @@
 """PUBLISH (3.3): an Application Message with the details of one hop.
 
-`Publish` is a `Message`, so that the packet that came in can travel through the broker as the message it carries,
-without being copied into another object. Properties are checked one by one, but those that are only passed on stay
-as the bytes they came in.
+`Publish` is a `Message`, so that the packet that came in can travel through the broker as the message it
+carries, without being copied into another object. Properties are checked one by one, but those that are only
+passed on stay as the bytes they came in.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ RETAIN: Final = 0x01
 class Publish(Message):
     """A PUBLISH packet.
 
-    `packet_id` is 0 at QoS 0, `topic_alias` 0 where there is none; `subscription_identifiers` come only from a
-    Server [MQTT-3.3.4-6]. `topic_name` is empty when the alias stands for it.
+    `packet_id` is 0 at QoS 0, `topic_alias` 0 where there is none; `subscription_identifiers` come only from
+    a Server [MQTT-3.3.4-6]. `topic_name` is empty when the alias stands for it.
     """
 
     __slots__ = ("dup", "packet_id", "subscription_identifiers", "topic_alias")
@@ -71,7 +71,8 @@ class Publish(Message):
     def decode(cls, data: bytes, start: int, index: int, end: int, version: int) -> Publish:
         """The PUBLISH whose fixed header starts at `start` and whose body stands from `index` to `end`.
 
-        The flags of the fixed header were checked by the decoder. Raises `MalformedPacket` or `ProtocolError`.
+        The flags of the fixed header were checked by the decoder. Raises `MalformedPacket` or
+        `ProtocolError`.
         """
         first_byte = data[start]
         qos = first_byte >> 1 & 3
@@ -106,7 +107,7 @@ class Publish(Message):
             self._data = data[stop:end]
 
     def _keep(self, data: bytes, start: int, tail: int, payload_at: int, end: int, form: int) -> None:
-        """Keep of `data` what can be sent on as it is: at QoS 0 the packet, else what follows the Packet Id."""
+        """Keep what can be sent on as it is: at QoS 0 the packet, else what follows the Packet Identifier."""
         if self.qos == 0:
             self._data = data[start:end]
             self._payload_at = payload_at - start

@@ -70,7 +70,7 @@ def check_reason_code(packet_type: int, reason_code: int) -> None:
 
 
 def return_code(reason_code: int) -> int:
-    """The CONNACK return code of 3.x nearest to `reason_code` (3.1.1: 3.2.2.3); 3, unavailable, for the rest."""
+    """The CONNACK return code of 3.x nearest to `reason_code` (3.1.1: 3.2.2.3), or 3, unavailable."""
     return _RETURN_CODES.get(reason_code, 3)
 
 

@@ -40,11 +40,15 @@ class SubscriptionOptions:
 
     def encode(self, version: int) -> bytes:
         if self.qos not in (0, 1, 2) or self.retain_handling not in (0, 1, 2):
-            raise ValueError(f"QoS {self.qos}, Retain Handling {self.retain_handling}: both must be 0, 1 or 2")
+            raise ValueError(
+                f"QoS {self.qos}, Retain Handling {self.retain_handling}: both must be 0, 1 or 2"
+            )
         options = self.qos
         if version == MQTT_5:
             options |= self.retain_handling << 4
-            options |= (_NO_LOCAL if self.no_local else 0) | (_RETAIN_AS_PUBLISHED if self.retain_as_published else 0)
+            options |= (_NO_LOCAL if self.no_local else 0) | (
+                _RETAIN_AS_PUBLISHED if self.retain_as_published else 0
+            )
         return encode_string(self.topic_filter) + bytes((options,))
 
 
@@ -52,7 +56,9 @@ def _decode_options(topic_filter: str, options: int, version: int) -> Subscripti
     qos = options & 3
     if version != MQTT_5:
         if options > 2:
-            raise MalformedPacket("reserved bits of a requested QoS are set, or it is 3", "3.1.1: MQTT-3.8.3-4")
+            raise MalformedPacket(
+                "reserved bits of a requested QoS are set, or it is 3", "3.1.1: MQTT-3.8.3-4"
+            )
         return SubscriptionOptions(topic_filter, qos)
     if options & _RESERVED:
         raise MalformedPacket("reserved bits of the Subscription Options are set", "MQTT-3.8.3-5")
@@ -127,7 +133,9 @@ class SubAck(Packet):
     def encode(self, version: int) -> bytes:
         body = encode_packet_id(self.packet_id)
         if version == MQTT_5:
-            return frame(SUBACK << 4, body + encode_properties(self.properties, SUBACK) + bytes(self.reason_codes))
+            return frame(
+                SUBACK << 4, body + encode_properties(self.properties, SUBACK) + bytes(self.reason_codes)
+            )
         return frame(SUBACK << 4, body + bytes([granted(code) for code in self.reason_codes]))
 
 
@@ -164,7 +172,9 @@ class Unsubscribe(Packet):
         body = encode_packet_id(self.packet_id)
         if version == MQTT_5:
             body += encode_properties(self.properties, UNSUBSCRIBE)
-        return frame(UNSUBSCRIBE << 4 | 2, body + b"".join([encode_string(one) for one in self.topic_filters]))
+        return frame(
+            UNSUBSCRIBE << 4 | 2, body + b"".join([encode_string(one) for one in self.topic_filters])
+        )
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ _KNOWN_NAME_LENGTH: Final = 128
 
 
 def decode_topic_name(raw: bytes) -> str:
-    """The Topic Name that `raw` spells, checked; an empty one is allowed here, since an alias may stand for it.
+    """The Topic Name that `raw` spells, checked; it may be empty here, since an alias may stand for it.
 
     Raises `MalformedPacket` for bad UTF-8 and `ProtocolError` 0x90 for a wildcard [MQTT-3.3.2-2].
     """
