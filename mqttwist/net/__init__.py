@@ -1,0 +1,1 @@
+"""The Twisted shell: protocols, factories, services, listeners and logins."""
