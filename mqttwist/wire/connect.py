@@ -28,7 +28,7 @@ from mqttwist.wire.packet import (
 )
 from mqttwist.wire.properties import WILL, Properties, decode_properties, encode_properties
 from mqttwist.wire.reasons import check_reason_code, return_code
-from mqttwist.wire.topics import check_topic_name
+from mqttwist.wire.topics import check_topic_name, malformed_name
 
 PROTOCOL_NAMES: Final[dict[int, str]] = {MQTT_3_1: "MQIsdp", MQTT_3_1_1: "MQTT", MQTT_5: "MQTT"}
 
@@ -168,19 +168,13 @@ def _decode_will(data: bytes, index: int, end: int, flags: int, version: int) ->
     properties = Properties()
     if version == MQTT_5:
         properties, index = decode_properties(data, index, end, WILL)
-        if properties.response_topic is not None:
-            _check_name(properties.response_topic, "the Response Topic of the Will", "MQTT-3.3.2-14")
     topic_name, index = decode_string(data, index, end)
-    _check_name(topic_name, "the Will Topic", "MQTT-4.7.0-1")
+    try:
+        check_topic_name(topic_name)
+    except ValueError as error:
+        raise malformed_name(error) from error
     payload, index = decode_binary(data, index, end)
     return Will(topic_name, payload, flags >> 3 & 3, flags & _WILL_RETAIN != 0, properties), index
-
-
-def _check_name(name: str, what: str, clause: str) -> None:
-    try:
-        check_topic_name(name)
-    except ValueError as error:
-        raise ProtocolError(0x90, f"{what} is no Topic Name", clause) from error
 
 
 @dataclass(slots=True)

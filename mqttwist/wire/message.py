@@ -94,8 +94,6 @@ class Message:
             correlation_data=properties.correlation_data,
             user_properties=properties.user_properties,
         )
-        if properties.response_topic is not None:
-            check_topic_name(properties.response_topic)
         self.forwarded = encode_property_list(forwarded, PUBLISH)
 
     @classmethod

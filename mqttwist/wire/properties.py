@@ -30,6 +30,7 @@ from mqttwist.wire.packet import (
     UNSUBACK,
     UNSUBSCRIBE,
 )
+from mqttwist.wire.topics import check_topic_name
 
 WILL: Final = 0  # stands where a packet type does, for the Will Properties (3.1.3.2)
 
@@ -233,8 +234,8 @@ def properties_end(data: bytes, index: int, end: int) -> tuple[int, int]:
 def next_property(data: bytes, index: int, end: int, packet: int, seen: int) -> tuple[Property, object, int]:
     """Read one property at `index`; `seen` has bit N set for each property N already read.
 
-    Raises `MalformedPacket` for an identifier the packet may not have (2.2.2.2) and `ProtocolError` for one
-    that stands twice or has a value that is not allowed.
+    Raises `MalformedPacket` for an identifier the packet may not have (2.2.2.2) or a Response Topic that is
+    no Topic Name, and `ProtocolError` for a property that stands twice or has a value that is not allowed.
     """
     identifier = data[index]  # a Variable Byte Integer, but all that are defined fit in one byte
     row = _BY_IDENTIFIER.get(identifier)
@@ -249,12 +250,21 @@ def next_property(data: bytes, index: int, end: int, packet: int, seen: int) -> 
     value, index = _DECODE[row.type](data, index + 1, end)
     if isinstance(value, int):
         _check_range(row, value)
+    elif identifier == RESPONSE_TOPIC and isinstance(value, str):
+        _check_response_topic(value)
     return row, value, index
 
 
 def _check_range(row: Property, value: int) -> None:
     if value < row.minimum or (row.maximum and value > row.maximum):
         raise ProtocolError(row.reason_code, f"the property {row.attribute} must not be {value}", row.section)
+
+
+def _check_response_topic(name: str) -> None:
+    if "+" in name or "#" in name:
+        raise MalformedPacket("the Response Topic contains a wildcard", "MQTT-3.3.2-14")
+    if not name:
+        raise MalformedPacket("the Response Topic is empty", "MQTT-4.7.3-1")
 
 
 def decode_properties(data: bytes, index: int, end: int, packet: int) -> tuple[Properties, int]:
@@ -296,6 +306,8 @@ def encode_property_list(properties: Properties, packet: int) -> bytes:
 def _encode_property(row: Property, value: object) -> bytes:
     if isinstance(value, int) and (value < row.minimum or (row.maximum and value > row.maximum)):
         raise ValueError(f"the property {row.attribute} must not be {value}")
+    if row.identifier == RESPONSE_TOPIC and isinstance(value, str):
+        check_topic_name(value)
     return bytes((row.identifier,)) + _ENCODE[row.type](value)
 
 

@@ -21,7 +21,6 @@ from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, MQTT_5_TAIL, Message
 from mqttwist.wire.packet import MQTT_5, PUBLISH, decode_packet_id, encode_packet_id, frame
 from mqttwist.wire.properties import (
     MESSAGE_EXPIRY_INTERVAL,
-    RESPONSE_TOPIC,
     SUBSCRIPTION_IDENTIFIER,
     TOPIC_ALIAS,
     Properties,
@@ -127,8 +126,6 @@ class Publish(Message):
         while index < stop:
             row, value, after = next_property(data, index, stop, PUBLISH, seen)
             seen |= 1 << row.identifier
-            if row.identifier == RESPONSE_TOPIC and isinstance(value, str):
-                _check_response_topic(value)
             if self._is_of_this_hop(row.identifier, value):
                 only_forwarded = False
             else:
@@ -177,11 +174,6 @@ class Publish(Message):
         identifier = f" id {self.packet_id}" if self.packet_id else ""
         alias = f" alias {self.topic_alias}" if self.topic_alias else ""
         return f"<Publish {self.topic_name!r}{flags}{identifier}{alias}, {self.payload_size} bytes>"
-
-
-def _check_response_topic(name: str) -> None:
-    if "+" in name or "#" in name or not name:
-        raise ProtocolError(0x82, "the Response Topic is no Topic Name", "MQTT-3.3.2-14")
 
 
 def hop_properties(topic_alias: int, message_expiry_interval: int, identifiers: tuple[int, ...]) -> bytes:

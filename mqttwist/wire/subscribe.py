@@ -21,7 +21,7 @@ from mqttwist.wire.packet import (
 )
 from mqttwist.wire.properties import Properties, decode_properties, encode_properties
 from mqttwist.wire.reasons import check_reason_code, granted
-from mqttwist.wire.topics import SHARE_PREFIX, check_topic_filter
+from mqttwist.wire.topics import SHARE_PREFIX, check_topic_filter, malformed_name
 
 _NO_LOCAL: Final = 0x04
 _RETAIN_AS_PUBLISHED: Final = 0x08
@@ -77,8 +77,7 @@ def _decode_topic_filter(data: bytes, index: int, end: int) -> tuple[str, int]:
     try:
         check_topic_filter(topic_filter)
     except ValueError as error:
-        text, _, clause = str(error).rpartition(" [")
-        raise ProtocolError(0x8F, text, clause.rstrip("]")) from error
+        raise malformed_name(error) from error
     return topic_filter, index
 
 
@@ -90,7 +89,7 @@ class Subscribe(Packet):
 
     @classmethod
     def decode(cls, data: bytes, index: int, end: int, version: int) -> Subscribe:
-        """Raises `MalformedPacket`, or `ProtocolError` (0x8F for a Topic Filter that is none)."""
+        """Raises `MalformedPacket` (for a Topic Filter that is none, too) or `ProtocolError`."""
         packet_id, index = decode_packet_id(data, index, end)
         properties: Properties | None = None
         if version == MQTT_5:

@@ -1,5 +1,8 @@
 """Topic Names and Topic Filters: their grammar (4.7, 4.8.2).
 
+A name or filter that breaks the grammar makes its packet malformed. Reason Codes 0x8F and 0x90 are for those
+that are "correctly formed, but not accepted" (3.14.2.1): they belong to whoever accepts.
+
 A Topic Name is checked once and then remembered by its bytes, since the same few names come again and again.
 """
 
@@ -8,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from mqttwist.wire.datatypes import MAXIMUM_STRING_LENGTH, decode_text
-from mqttwist.wire.errors import ProtocolError
+from mqttwist.wire.errors import MalformedPacket
 
 SHARE_PREFIX: Final = "$share/"
 
@@ -22,14 +25,14 @@ _KNOWN_NAME_LENGTH: Final = 128
 def decode_topic_name(raw: bytes) -> str:
     """The Topic Name that `raw` spells, checked; it may be empty here, since an alias may stand for it.
 
-    Raises `MalformedPacket` for bad UTF-8 and `ProtocolError` 0x90 for a wildcard [MQTT-3.3.2-2].
+    Raises `MalformedPacket` for bad UTF-8 and for a wildcard [MQTT-3.3.2-2].
     """
     name = _KNOWN_NAMES.get(raw)
     if name is not None:
         return name
     name = decode_text(raw)
     if "+" in name or "#" in name:
-        raise ProtocolError(0x90, "a Topic Name contains a wildcard", "MQTT-3.3.2-2")
+        raise MalformedPacket("a Topic Name contains a wildcard", "MQTT-3.3.2-2")
     if len(raw) <= _KNOWN_NAME_LENGTH:
         if len(_KNOWN_NAMES) >= _KNOWN_NAMES_LIMIT:
             _KNOWN_NAMES.clear()
@@ -42,7 +45,7 @@ def check_topic_name(name: str) -> None:
     if not name:
         raise ValueError("a Topic Name must have at least one character [MQTT-4.7.3-1]")
     if "+" in name or "#" in name:
-        raise ValueError(f"the Topic Name {name!r} contains a wildcard [MQTT-4.7.0-1]")
+        raise ValueError("a Topic Name must not contain '+' or '#' [MQTT-4.7.0-1]")
     _check_encoding(name, "Topic Name")
 
 
@@ -76,6 +79,12 @@ def _check_share(topic_filter: str) -> None:
         raise ValueError("a ShareName must have at least one character [MQTT-4.8.2-1]")
     if "+" in share_name or "#" in share_name or not separator or not rest:
         raise ValueError("$share/ must be followed by a ShareName, '/' and a Topic Filter [MQTT-4.8.2-2]")
+
+
+def malformed_name(error: ValueError) -> MalformedPacket:
+    """The fault of a peer whose name or filter a check above refused, with the clause that check named."""
+    text, _, clause = str(error).rpartition(" [")
+    return MalformedPacket(text, clause.rstrip("]"))
 
 
 def split_share(topic_filter: str) -> tuple[str, str]:
