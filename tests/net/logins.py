@@ -1,4 +1,4 @@
-"""What the tests of the login wing share: cheap hashes, threads that aren't, a contract."""
+"""What the tests of logins share: cheap hashes, threads that aren't, checkers as told, a contract."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.portal import IRealm
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, execute
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import Interface, implementer
 from zope.interface.verify import verifyObject
 
 import mqttwist
-from mqttwist.net.auth import IAuthority, MQTTCredentials
+from mqttwist.net.auth import AvatarId, FullAuthority, IAuthority, MQTTCredentials
 
 PEER = IPv4Address("TCP", "192.0.2.7", 50123)
 
@@ -106,3 +110,42 @@ def check_authority(case: SynchronousTestCase, authority: object) -> None:
     for topic_filter in ("#", "+/+", "a/#", "$share/group/a/+", "$SYS/#"):
         for qos in (0, 1, 2):
             case.assertIsInstance(checked.may_subscribe(topic_filter, qos), bool)
+
+
+@implementer(ICredentialsChecker)
+class ScriptedChecker:
+    """Answers what the test gave it, and keeps what it was asked."""
+
+    def __init__(self, answer: Any, *interfaces: type[Interface]) -> None:
+        self.answer = answer
+        self.asked: list[Any] = []
+        self.credentialInterfaces = interfaces or (IUsernamePassword,)
+
+    def requestAvatarId(self, credentials: Any) -> Any:
+        self.asked.append(credentials)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@implementer(IRealm)
+class ScriptedRealm:
+    """A realm that answers what the test gave it."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def requestAvatar(self, avatar_id: AvatarId, mind: object, *interfaces: type[Interface]) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def noting(asked: list[AvatarId]) -> Callable[[AvatarId], IAuthority]:
+    """An `authority_for` that allows everything and keeps whom it was asked for."""
+
+    def authority_for(avatar_id: AvatarId) -> FullAuthority:
+        asked.append(avatar_id)
+        return FullAuthority()
+
+    return authority_for
