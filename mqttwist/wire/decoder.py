@@ -103,18 +103,16 @@ class Decoder:
         self._legal = _LEGAL[version]
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the stream. Call `advance` until it answers False before feeding more."""
+        """Take the next bytes of the stream; the packet that `advance` stepped to last may be gone then."""
         partial = self._partial
         if partial is None:
-            rest = self.data[self.end :] if self.end < len(self.data) else b""
-            self.data = rest + data if rest else data
-            self.start = self.body = self.end = 0
-            return
+            if self.end == len(self.data):
+                self.data = data
+                self.start = self.body = self.end = 0
+                return
+            partial = self._keep_rest(self.end, 0)  # nobody advances while a login is waited for
         partial.write(data)
         self._missing -= len(data)
-        if self._missing <= 0:
-            self.data = partial.getvalue()
-            self._partial = None
 
     def advance(self) -> bool:
         """Step to the next complete packet; False when more bytes are needed.
@@ -123,7 +121,11 @@ class Decoder:
         than `maximum_packet_size`, before its body is there.
         """
         if self._partial is not None:
-            return False
+            if self._missing > 0:
+                return False
+            self.data = self._partial.getvalue()
+            self._partial = None
+            self.end = 0
         data = self.data
         start = self.end
         available = len(data) - start
@@ -170,14 +172,17 @@ class Decoder:
 
     def _wait_for(self, size: int, start: int) -> bool:
         """Keep the packet begun at `start` until it has `size` bytes."""
-        rest = len(self.data) - start
-        if rest:
-            self._partial = BytesIO()
-            self._partial.write(self.data[start:])
-            self._missing = size - rest
+        if start < len(self.data):
+            self._keep_rest(start, size)
         self.data = b""
         self.start = self.body = self.end = 0
         return False
+
+    def _keep_rest(self, start: int, size: int) -> BytesIO:
+        partial = BytesIO()
+        self._missing = size - partial.write(self.data[start:])
+        self._partial = partial
+        return partial
 
     @property
     def buffered(self) -> int:

@@ -271,6 +271,7 @@ def decode_properties(data: bytes, index: int, end: int, packet: int) -> tuple[P
     """Read a whole property list, its length first; answers the properties and the index behind them."""
     index, stop = properties_end(data, index, end)
     properties = Properties()
+    subscription_identifiers: list[int] = []
     user_properties: list[tuple[str, str]] = []
     seen = 0
     while index < stop:
@@ -279,9 +280,11 @@ def decode_properties(data: bytes, index: int, end: int, packet: int) -> tuple[P
         if isinstance(value, tuple):
             user_properties.append(value)
         elif row.identifier == SUBSCRIPTION_IDENTIFIER and isinstance(value, int):
-            properties.subscription_identifiers += (value,)
+            subscription_identifiers.append(value)
         else:
             setattr(properties, row.attribute, value)
+    if subscription_identifiers:
+        properties.subscription_identifiers = tuple(subscription_identifiers)
     if user_properties:
         properties.user_properties = tuple(user_properties)
     return properties, stop
