@@ -1,0 +1,183 @@
+"""Messages -> subscribers: publish, subscribe, unsubscribe, and what is retained."""
+
+from __future__ import annotations
+
+from mqttwist.broker.deadlines import Deadlines
+from mqttwist.broker.doors import Authority
+from mqttwist.broker.retained import RetainedMessages
+from mqttwist.broker.subscriptions import Subscriptions
+from mqttwist.session import delivery as drop
+from mqttwist.session.delivery import Delivery
+from mqttwist.session.metrics import Drops
+from mqttwist.session.outgoing import OutgoingFlow
+from mqttwist.session.receiver import Receiver
+from mqttwist.session.session import Session, Subscription
+from mqttwist.session.store import Store
+from mqttwist.session.turn import Turn
+from mqttwist.wire.message import Message
+from mqttwist.wire.topics import split_share
+
+INSTANT: float = 0.001  # seconds; how long a message with a Message Expiry Interval of 0 may be on its way
+
+
+class Router:
+    """The subscriptions of all sessions and the retained messages of all topics."""
+
+    __slots__ = (
+        "_authorities", "_deadlines", "_drops", "_maximum_retained", "_store", "_turn", "retained", "subscriptions",
+    )  # fmt: skip
+
+    subscriptions: Subscriptions
+    retained: RetainedMessages
+    _authorities: dict[Receiver, Authority]
+    _store: Store
+    _turn: Turn
+    _deadlines: Deadlines
+    _drops: Drops
+    _maximum_retained: int
+
+    def __init__(self, store: Store, turn: Turn, deadlines: Deadlines, drops: Drops, maximum_retained: int) -> None:
+        self.subscriptions = Subscriptions(self._may_receive)
+        self.retained = RetainedMessages()
+        self._authorities = {}
+        self._store = store
+        self._turn = turn
+        self._deadlines = deadlines
+        self._drops = drops
+        self._maximum_retained = maximum_retained
+        for message in store.retained():
+            self.retained.set(message)
+            self._expire_retained_later(message)
+
+    # Publishing
+
+    def publish(self, message: Message, publisher: Receiver | None) -> bool:
+        """Send `message` to all whose subscriptions match; False when there are none.
+
+        `publisher` is who published it, if that is a client: it counts for No Local.
+        """
+        if message.message_expiry_interval >= 0:
+            message.expires_at = self._turn.now + max(message.message_expiry_interval, INSTANT)
+        if message.retain:
+            self._retain(message)
+        route = self.subscriptions.route(message.topic_name)
+        for target in route.targets:
+            if target.no_local and target.receiver is publisher:
+                if target.own is None:
+                    continue
+                target = target.own
+            target.receiver.deliver(
+                message,
+                target.qos if target.qos < message.qos else message.qos,  # [MQTT-3.8.4-8]
+                message.retain and target.retain_as_published,  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+                target.identifiers,
+                "",
+                False,
+            )
+        for group in route.groups:
+            if not group.deliver(message):
+                self._drops.count(group.topic_filter, drop.NO_MEMBER)
+        return bool(route.targets or route.groups)
+
+    # Retained messages
+
+    def has_room_to_retain(self, message: Message) -> bool:
+        """Whether the limit allows `message` to be retained, if that is what it asks for."""
+        return (
+            not message.retain
+            or message.payload_size == 0
+            or len(self.retained) < self._maximum_retained
+            or self.retained.get(message.topic_name) is not None
+        )
+
+    def _retain(self, message: Message) -> None:
+        if message.payload_size == 0:  # [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+            if self.retained.remove(message.topic_name):
+                self._store.retained_changed(message.topic_name, None)
+            return
+        self.retained.set(message)
+        self._store.retained_changed(message.topic_name, message)
+        self._expire_retained_later(message)
+
+    def _expire_retained_later(self, message: Message) -> None:
+        if message.expires_at:
+            self._deadlines.at(message.expires_at, lambda now: self._expire_retained(message))
+
+    def _expire_retained(self, message: Message) -> None:
+        if self.retained.get(message.topic_name) is message:
+            self.retained.remove(message.topic_name)
+            self._store.retained_changed(message.topic_name, None)
+
+    def replay(self, receiver: Receiver, subscription: Subscription) -> None:
+        """Queue the retained messages that match a new subscription (3.3.1.3)."""
+        options = subscription.options
+        identifiers = (subscription.identifier,) if subscription.identifier else ()
+        for message in self.retained.matching(options.topic_filter):
+            if self._may_receive(receiver, message.topic_name):
+                receiver.deliver(message, min(message.qos, options.qos), True, identifiers, "", True)
+
+    # Subscribing
+
+    def subscribe(self, session: Session, subscription: Subscription) -> bool:
+        """Add a subscription to a session, or put it in the place of one with the same filter [MQTT-3.8.4-3].
+
+        Answers whether the retained messages are to be sent for it [MQTT-3.3.1-9] [MQTT-3.3.1-10]: not for a
+        Shared Subscription (4.8.2).
+        """
+        options = subscription.options
+        is_new = self.subscriptions.add(session.outgoing, subscription)
+        session.subscriptions[options.topic_filter] = subscription
+        self._store.subscription_added(session, subscription)
+        if split_share(options.topic_filter)[0]:
+            return False
+        return options.retain_handling == 0 or (options.retain_handling == 1 and is_new)
+
+    def unsubscribe(self, session: Session, topic_filter: str) -> bool:
+        """Remove a subscription of a session; False when there is none. What waits by a share goes to others."""
+        if session.subscriptions.pop(topic_filter, None) is None:
+            return False
+        self.subscriptions.remove(session.outgoing, topic_filter)
+        self._store.subscription_removed(session, topic_filter)
+        if split_share(topic_filter)[0]:
+            self.hand_over(session.outgoing, topic_filter)
+        return True
+
+    def restore(self, session: Session) -> None:
+        """Take up the subscriptions of a session from the store."""
+        for subscription in session.subscriptions.values():
+            self.subscriptions.add(session.outgoing, subscription)
+
+    def forget(self, session: Session) -> None:
+        """The session has ended: drop its subscriptions, and give what it leaves of Shared Subscriptions to others."""
+        for topic_filter in session.subscriptions:
+            self.subscriptions.remove(session.outgoing, topic_filter)
+        session.subscriptions.clear()
+        self._authorities.pop(session.outgoing, None)
+        for delivery in session.outgoing.end():
+            if not self._give_to_another(delivery, None):
+                self._drops.count(session.client_id, drop.NO_MEMBER)
+
+    def hand_over(self, outgoing: OutgoingFlow, share: str = "") -> None:
+        """What waits for a client by Shared Subscriptions goes to members that are online, if there are any."""
+        for delivery in outgoing.waiting.take(share):
+            if not self._give_to_another(delivery, outgoing):
+                outgoing.waiting.push(delivery)
+
+    def _give_to_another(self, delivery: Delivery, instead_of: Receiver | None) -> bool:
+        group = self.subscriptions.group(delivery.share)
+        message = delivery.message
+        return group is not None and message is not None and group.deliver(message, instead_of)
+
+    # Permissions
+
+    def set_authority(self, session: Session, authority: Authority | None) -> None:
+        """Who the client is may have changed: so may what it is allowed to receive."""
+        before = self._authorities.pop(session.outgoing, None)
+        if authority is not None:
+            self._authorities[session.outgoing] = authority
+        if before is not authority:
+            self.subscriptions.forget_routes_of(list(session.subscriptions))
+
+    def _may_receive(self, receiver: Receiver, topic_name: str) -> bool:
+        authority = self._authorities.get(receiver)
+        return authority is None or authority.may_receive(topic_name)

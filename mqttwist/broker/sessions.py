@@ -1,0 +1,183 @@
+"""The life of a Session (3.1.2.4, 4.1) and of its Will (3.1.2.5): opened, left, taken up again, ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mqttwist.broker.deadlines import Deadline, Deadlines
+from mqttwist.broker.doors import Authority, Observer
+from mqttwist.broker.router import Router
+from mqttwist.session.metrics import Drops
+from mqttwist.session.session import NEVER, Session
+from mqttwist.session.store import Store
+from mqttwist.session.turn import Turn
+from mqttwist.session.waiting import QueueLimits
+from mqttwist.wire.connect import Connect, Will
+
+if TYPE_CHECKING:
+    from mqttwist.broker.connection import ServerConnection
+
+
+class _Record:
+    """A session with what the broker has to do with it: its connection or the deadlines of its absence."""
+
+    __slots__ = ("connection", "expiry", "session", "will", "will_due")
+
+    session: Session
+    connection: ServerConnection | None
+    will: Will | None
+    will_due: Deadline | None
+    expiry: Deadline | None
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.connection = None
+        self.will = None
+        self.will_due = None
+        self.expiry = None
+
+    def cancel(self) -> None:
+        """The absence is over."""
+        if self.expiry is not None:
+            self.expiry.cancel()
+            self.expiry = None
+        if self.will_due is not None:
+            self.will_due.cancel()
+            self.will_due = None
+
+
+class Sessions:
+    """All sessions, by client id [MQTT-3.1.3-2]."""
+
+    __slots__ = ("_deadlines", "_drops", "_limits", "_observer", "_records", "_router", "_store", "_turn", "connected")
+
+    connected: int  # how many sessions have a Network Connection
+    _records: dict[str, _Record]
+    _router: Router
+    _store: Store
+    _turn: Turn
+    _deadlines: Deadlines
+    _observer: Observer
+    _drops: Drops
+    _limits: QueueLimits
+
+    def __init__(
+        self,
+        router: Router,
+        store: Store,
+        turn: Turn,
+        deadlines: Deadlines,
+        observer: Observer,
+        drops: Drops,
+        limits: QueueLimits,
+    ) -> None:
+        self.connected = 0
+        self._records = {}
+        self._router = router
+        self._store = store
+        self._turn = turn
+        self._deadlines = deadlines
+        self._observer = observer
+        self._drops = drops
+        self._limits = limits
+        for session in store.sessions():
+            record = self._records[session.client_id] = _Record(session)
+            self._router.restore(session)
+            self._expire_later(record)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, client_id: str) -> Session | None:
+        record = self._records.get(client_id)
+        return None if record is None else record.session
+
+    def has_connection(self, client_id: str) -> bool:
+        record = self._records.get(client_id)
+        return record is not None and record.connection is not None
+
+    def connections(self) -> list[ServerConnection]:
+        """The connections of all sessions that have one."""
+        return [record.connection for record in self._records.values() if record.connection is not None]
+
+    # Coming
+
+    def open(
+        self, connection: ServerConnection, connect: Connect, expiry_interval: int, authority: Authority | None
+    ) -> tuple[Session, bool]:
+        """The session for an accepted CONNECT, and whether it was there before (Session Present)."""
+        client_id = connect.client_id
+        record = self._records.get(client_id)
+        if record is not None and record.connection is not None:
+            record.connection.taken_over(connection.peer)  # [MQTT-3.1.4-3]
+            record = self._records.get(client_id)
+        if record is not None and connect.clean_start:  # [MQTT-3.1.2-4]
+            self._end(record, "Clean Start by the client")
+            record = None
+        is_present = record is not None
+        if record is None:
+            record = self._records[client_id] = _Record(Session(client_id, self._limits, self._drops))
+        record.cancel()  # a will that was not due yet is not sent [MQTT-3.1.3-9]
+        record.connection = connection
+        record.will = connect.will
+        session = record.session
+        session.version = connect.version
+        session.username = connect.username
+        session.expiry_interval = expiry_interval
+        self._router.set_authority(session, authority)
+        self._store.session_saved(session)
+        self.connected += 1
+        return session, is_present
+
+    # Going
+
+    def close(self, connection: ServerConnection, session: Session, send_will: bool) -> None:
+        """The Network Connection of a session is gone; without `send_will` its will is deleted [MQTT-3.14.4-3]."""
+        record = self._records.get(session.client_id)
+        if record is None or record.connection is not connection:
+            return
+        record.connection = None
+        self.connected -= 1
+        session.outgoing.detach()
+        if not send_will:
+            record.will = None
+        if session.expiry_interval == 0:
+            self._end(record, "its connection was closed")
+            return
+        self._router.hand_over(session.outgoing)
+        self._schedule_will(record)
+        self._expire_later(record)
+
+    def _schedule_will(self, record: _Record) -> None:
+        """The Will is due after its delay or when the session ends, whichever is first [MQTT-3.1.2-8]."""
+        if record.will is None:
+            return
+        if record.will.delay == 0:
+            self._send_will(record)
+        else:
+            record.will_due = self._deadlines.at(
+                self._turn.now + record.will.delay, lambda now: self._send_will(record)
+            )
+
+    def _send_will(self, record: _Record) -> None:
+        will = record.will
+        record.will = None  # [MQTT-3.1.2-10]
+        record.will_due = None
+        if will is not None:
+            self._observer.will_published(record.session.client_id, will.topic_name)
+            self._router.publish(will.message(), record.session.outgoing)
+
+    def _expire_later(self, record: _Record) -> None:
+        interval = record.session.expiry_interval
+        if interval != NEVER:
+            record.expiry = self._deadlines.at(self._turn.now + interval, lambda now: self._end(record, "it expired"))
+
+    def _end(self, record: _Record, cause: str) -> None:
+        """Discard the Session State [MQTT-4.1.0-2]; a will that waited is due now."""
+        record.cancel()
+        session = record.session
+        self._records.pop(session.client_id, None)
+        self._router.forget(session)
+        self._send_will(record)
+        self._store.session_removed(session)
+        self._observer.session_ended(session.client_id, cause)

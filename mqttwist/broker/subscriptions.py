@@ -1,0 +1,254 @@
+"""Who gets a message: the tree of all subscriptions, and a bounded cache of the routes it has found.
+
+A route is worked out once for each Topic Name and then used for every message to it. Overlapping subscriptions of
+one session become one target, with the highest QoS and all identifiers [MQTT-3.3.4-2] [MQTT-3.3.4-4], so that a
+session gets one copy. A change of subscriptions forgets the routes that it touches, and no others.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from mqttwist.broker.shared import ShareGroup
+from mqttwist.broker.topic_tree import TopicTree
+from mqttwist.session.receiver import Receiver
+from mqttwist.session.session import Subscription
+from mqttwist.wire.topics import split_share
+
+ROUTES_LIMIT: Final = 131_072
+
+
+class Target:
+    """One session that a route leads to, and how a message is to be sent to it.
+
+    With `no_local`, `own` is what is left for messages that the session published itself: its other subscriptions
+    [MQTT-3.8.3-3], or None.
+    """
+
+    __slots__ = ("identifiers", "no_local", "own", "qos", "receiver", "retain_as_published")
+
+    receiver: Receiver
+    qos: int
+    retain_as_published: bool
+    identifiers: tuple[int, ...]
+    no_local: bool
+    own: Target | None
+
+    def __init__(self, receiver: Receiver, subscriptions: list[Subscription]) -> None:
+        self.receiver = receiver
+        self.qos = max([one.options.qos for one in subscriptions])
+        self.retain_as_published = any([one.options.retain_as_published for one in subscriptions])
+        self.identifiers = tuple([one.identifier for one in subscriptions if one.identifier])
+        local = [one for one in subscriptions if not one.options.no_local]
+        self.no_local = len(local) < len(subscriptions)
+        self.own = Target(receiver, local) if self.no_local and local else None
+
+
+class Route:
+    """Where messages of one topic go. `used` tells the cache that it is worth keeping."""
+
+    __slots__ = ("groups", "targets", "used")
+
+    targets: list[Target]
+    groups: list[ShareGroup]
+    used: bool
+
+    def __init__(self, targets: list[Target], groups: list[ShareGroup]) -> None:
+        self.targets = targets
+        self.groups = groups
+        self.used = False
+
+
+class _Node:
+    """One level of the tree: what is subscribed to exactly here."""
+
+    __slots__ = ("children", "groups", "subscriptions")
+
+    children: dict[str, _Node]
+    subscriptions: dict[Receiver, Subscription]
+    groups: dict[str, ShareGroup]  # by ShareName
+
+    def __init__(self) -> None:
+        self.children = {}
+        self.subscriptions = {}
+        self.groups = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.children or self.subscriptions or self.groups)
+
+
+class Subscriptions:
+    """The tree and the routes. `may_receive` is asked once for each receiver and route."""
+
+    __slots__ = ("_cached", "_may_receive", "_root", "_routes", "count", "shared_count")
+
+    count: int
+    shared_count: int
+    _root: _Node
+    _routes: OrderedDict[str, Route]
+    _cached: TopicTree  # the names in `_routes`
+    _may_receive: Callable[[Receiver, str], bool]
+
+    def __init__(self, may_receive: Callable[[Receiver, str], bool]) -> None:
+        self.count = 0
+        self.shared_count = 0
+        self._root = _Node()
+        self._routes = OrderedDict()
+        self._cached = TopicTree()
+        self._may_receive = may_receive
+
+    # Changing
+
+    def add(self, receiver: Receiver, subscription: Subscription) -> bool:
+        """Subscribe `receiver`; False when it takes the place of one with the same filter [MQTT-3.8.4-3]."""
+        share_name, topic_filter = split_share(subscription.options.topic_filter)
+        node = self._root
+        for part in topic_filter.split("/"):
+            child = node.children.get(part)
+            if child is None:
+                child = node.children[part] = _Node()
+            node = child
+        if share_name:
+            is_new = self._join(node, share_name, receiver, subscription)
+        else:
+            is_new = receiver not in node.subscriptions
+            node.subscriptions[receiver] = subscription
+        if is_new:
+            self.count += 1
+        self._forget_routes(topic_filter)
+        return is_new
+
+    def _join(self, node: _Node, share_name: str, receiver: Receiver, subscription: Subscription) -> bool:
+        group = node.groups.get(share_name)
+        if group is None:
+            group = node.groups[share_name] = ShareGroup(subscription.options.topic_filter)
+        before = len(group)
+        group.add(receiver, subscription)
+        self.shared_count += len(group) - before
+        return len(group) > before
+
+    def remove(self, receiver: Receiver, full_filter: str) -> bool:
+        """Unsubscribe `receiver`; False when it had no such subscription. The filter is compared as it is."""
+        share_name, topic_filter = split_share(full_filter)
+        path = [self._root]
+        parts = topic_filter.split("/")
+        for part in parts:
+            child = path[-1].children.get(part)
+            if child is None:
+                return False
+            path.append(child)
+        if share_name:
+            removed = self._leave(path[-1], share_name, receiver)
+        else:
+            removed = path[-1].subscriptions.pop(receiver, None) is not None
+        if not removed:
+            return False
+        self.count -= 1
+        for position in range(len(parts), 0, -1):
+            if not path[position].is_empty:
+                break
+            del path[position - 1].children[parts[position - 1]]
+        self._forget_routes(topic_filter)
+        return True
+
+    def _leave(self, node: _Node, share_name: str, receiver: Receiver) -> bool:
+        group = node.groups.get(share_name)
+        if group is None:
+            return False
+        before = len(group)
+        group.remove(receiver)
+        self.shared_count += len(group) - before
+        removed = len(group) < before
+        if len(group) == 0:
+            del node.groups[share_name]
+        return removed
+
+    def group(self, full_filter: str) -> ShareGroup | None:
+        """The group of a shared filter, if it has members."""
+        share_name, topic_filter = split_share(full_filter)
+        node: _Node | None = self._root
+        for part in topic_filter.split("/"):
+            node = None if node is None else node.children.get(part)
+        return None if node is None else node.groups.get(share_name)
+
+    # Routing
+
+    def route(self, topic_name: str) -> Route:
+        """Where a message to `topic_name` goes."""
+        route = self._routes.get(topic_name)
+        if route is None:
+            route = self._find(topic_name)
+            self._remember(topic_name, route)
+        else:
+            route.used = True
+        return route
+
+    def forget_routes_of(self, topic_filters: list[str]) -> None:
+        """What a receiver may receive has changed: work out anew the routes of its filters."""
+        for full_filter in topic_filters:
+            self._forget_routes(split_share(full_filter)[1])
+
+    def _find(self, topic_name: str) -> Route:
+        found: dict[Receiver, list[Subscription]] = {}
+        groups: list[ShareGroup] = []
+        for node in self._matching_nodes(topic_name):
+            for receiver, subscription in node.subscriptions.items():
+                if receiver in found:
+                    found[receiver].append(subscription)
+                elif self._may_receive(receiver, topic_name):
+                    found[receiver] = [subscription]
+            groups.extend(node.groups.values())
+        return Route([Target(receiver, subscriptions) for receiver, subscriptions in found.items()], groups)
+
+    def _matching_nodes(self, topic_name: str) -> list[_Node]:
+        """The nodes whose filters match (4.7.1); a wildcard does not stand for a first level with `$`."""
+        matching: list[_Node] = []
+        current = [self._root]
+        parts = topic_name.split("/")
+        for position, part in enumerate(parts):
+            wildcards_match = position > 0 or not part.startswith("$")
+            following: list[_Node] = []
+            for node in current:
+                children = node.children
+                child = children.get(part)
+                if child is not None:
+                    following.append(child)
+                if wildcards_match:
+                    child = children.get("+")
+                    if child is not None:
+                        following.append(child)
+                    child = children.get("#")
+                    if child is not None:
+                        matching.append(child)
+            current = following
+        for node in current:
+            matching.append(node)
+            child = node.children.get("#")  # `sport/#` matches `sport` (4.7.1.2)
+            if child is not None:
+                matching.append(child)
+        return [node for node in matching if node.subscriptions or node.groups]
+
+    def _remember(self, topic_name: str, route: Route) -> None:
+        """Keep a route; when there are too many, one goes that was not used since it was last looked at."""
+        routes = self._routes
+        while len(routes) >= ROUTES_LIMIT:
+            oldest, candidate = routes.popitem(last=False)
+            if candidate.used:
+                candidate.used = False
+                routes[oldest] = candidate
+            else:
+                self._cached.discard(oldest)
+        routes[topic_name] = route
+        self._cached.add(topic_name)
+
+    def _forget_routes(self, topic_filter: str) -> None:
+        if "+" not in topic_filter and "#" not in topic_filter:
+            if self._routes.pop(topic_filter, None) is not None:
+                self._cached.discard(topic_filter)
+            return
+        for topic_name in self._cached.matching(topic_filter):
+            del self._routes[topic_name]
+            self._cached.discard(topic_name)

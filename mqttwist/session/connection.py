@@ -1,0 +1,221 @@
+"""The half of a Network Connection that client and server share: bytes in, packets out, no socket.
+
+`receive_data` takes what was read, cuts it into packets and hands each to `packet_received`, which the two roles
+implement. What is to be sent gathers in an outbox and is written once at the end of the turn. A fault of the peer
+is caught in one place, here, and answered by `fail`.
+
+A transport that is full says so (`transport_full`): the outbox then keeps what is sent, up to `HOLD_LIMIT`; beyond
+it nothing more is read from this peer until it reads.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Final, Protocol
+
+from mqttwist.session.metrics import Metrics
+from mqttwist.session.turn import Turn
+from mqttwist.wire.decoder import UNKNOWN_VERSION, Decoder
+from mqttwist.wire.errors import MQTTError
+from mqttwist.wire.packet import MQTT_5
+
+# The states, named after what is waited for.
+AWAITING_CONNECT: Final = 0
+AUTHENTICATING: Final = 1
+CONNECTED: Final = 2
+CLOSED: Final = 3
+
+HOLD_LIMIT: Final = 1 << 20  # bytes kept for a transport that is full
+PUMP_LIMIT: Final = 1 << 18  # bytes sent from a queue in one go
+
+
+class Transport(Protocol):
+    """What a connection needs of the outside world."""
+
+    def write(self, data: bytes) -> object:
+        """Send `data`, or keep it until it can be sent."""
+
+    def close(self) -> object:
+        """Close once all that was written has gone out, and in a way that lets the peer read it."""
+
+    def pause_reading(self) -> object:
+        """Hand in no more data for now."""
+
+    def resume_reading(self) -> object:
+        """Hand in data again."""
+
+
+class Trace(Protocol):
+    """Sees every packet: for a log at debug level. Absent, it costs nothing."""
+
+    def received(self, connection: Connection, packet: bytes) -> object:
+        """`packet` is one whole packet as it came."""
+
+    def sent(self, connection: Connection, packets: bytes) -> object:
+        """`packets` are one or more whole packets as they go out."""
+
+
+class Connection:
+    """One Network Connection. `version` is 3, 4 or 5 (or 0 before it is known), `peer` says where from."""
+
+    __slots__ = (
+        "_counted", "_held", "_reading_paused", "_transport", "blocked", "decoder", "last_received", "metrics",
+        "outbox", "peer", "peer_maximum_packet_size", "state", "trace", "turn", "version", "wants_room",
+    )  # fmt: skip
+
+    _transport: Transport
+    turn: Turn
+    metrics: Metrics
+    peer: str
+    trace: Trace | None
+    decoder: Decoder
+    state: int
+    version: int
+    outbox: list[bytes]
+    blocked: bool  # the transport is full
+    wants_room: bool  # more is waiting than was sent in one go
+    last_received: float  # when data came last, by the turn's clock
+    peer_maximum_packet_size: int  # bytes; what the peer accepts
+    _held: int  # bytes in the outbox, as far as counted
+    _counted: int  # how many items of the outbox are in `_held`
+    _reading_paused: bool
+
+    def __init__(
+        self, transport: Transport, turn: Turn, metrics: Metrics, maximum_packet_size: int, peer: str, trace: Trace | None
+    ) -> None:
+        self._transport = transport
+        self.turn = turn
+        self.metrics = metrics
+        self.peer = peer
+        self.trace = trace
+        self.decoder = Decoder(UNKNOWN_VERSION, maximum_packet_size)
+        self.state = AWAITING_CONNECT
+        self.version = UNKNOWN_VERSION
+        self.outbox = []
+        self.blocked = False
+        self.wants_room = False
+        self.last_received = turn.now
+        self.peer_maximum_packet_size = 0xFFFFFFFF
+        self._held = 0
+        self._counted = 0
+        self._reading_paused = False
+
+    # What the roles implement
+
+    @abstractmethod
+    def packet_received(self) -> None:
+        """Deal with the packet that the decoder stands at; may raise `MQTTError`."""
+
+    @abstractmethod
+    def fail(self, error: MQTTError) -> None:
+        """Answer a fault of the peer and close (4.13)."""
+
+    @abstractmethod
+    def room_made(self) -> None:
+        """The transport takes more: send what waits."""
+
+    # In
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what was read from the transport: one turn."""
+        if self.state == CLOSED:
+            return
+        self.last_received = self.turn.begin()
+        self.metrics.bytes_received += len(data)
+        self.decoder.feed(data)
+        self.process()
+        self.turn.end()
+
+    def process(self) -> None:
+        """Work on the packets that are complete, unless a login has to be waited for."""
+        decoder = self.decoder
+        metrics = self.metrics
+        try:
+            while self.state != AUTHENTICATING and self.state != CLOSED and decoder.advance():
+                metrics.messages_received += 1
+                if self.trace is not None:
+                    self.trace.received(self, decoder.data[decoder.start : decoder.end])
+                self.packet_received()
+        except MQTTError as error:
+            metrics.protocol_errors += 1
+            self.fail(error)
+
+    def set_version(self, version: int) -> None:
+        self.version = version
+        self.decoder.set_version(version)
+
+    # Out
+
+    def send(self, packet: bytes) -> None:
+        """Put a packet, or a part of one, into the outbox."""
+        outbox = self.outbox
+        if not outbox:
+            self.turn.has_output(self)
+        outbox.append(packet)
+
+    def flush(self) -> None:
+        """Write the outbox in one go, unless the transport is full."""
+        if self.blocked:
+            self._hold()
+            return
+        while self.outbox:
+            data = b"".join(self.outbox)
+            self.outbox.clear()
+            self._held = self._counted = 0
+            self.metrics.bytes_sent += len(data)
+            if self.trace is not None:
+                self.trace.sent(self, data)
+            self._transport.write(data)
+            if self.wants_room and not self.blocked and self.state == CONNECTED:
+                self.wants_room = False
+                self.room_made()
+
+    def transport_full(self) -> None:
+        """The transport asks for no more data."""
+        self.blocked = True
+
+    def transport_ready(self) -> None:
+        """The transport takes data again: one turn."""
+        self.turn.begin()
+        self.blocked = False
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        self.flush()
+        if self.state == CONNECTED and not self.blocked:
+            self.wants_room = False
+            self.room_made()
+        self.turn.end()
+
+    def held(self) -> int:
+        """How many bytes are in the outbox; what was counted before is not counted again."""
+        outbox = self.outbox
+        if self._counted < len(outbox):
+            self._held += sum([len(part) for part in outbox[self._counted :]])
+            self._counted = len(outbox)
+        return self._held
+
+    def _hold(self) -> None:
+        if self.held() > HOLD_LIMIT and not self._reading_paused and self.state == CONNECTED:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading_paused:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Write what is in the outbox and close; nothing that still comes in is looked at."""
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        self.blocked = False
+        self.flush()
+        self._transport.close()
+
+    @property
+    def is_version_5(self) -> bool:
+        return self.version == MQTT_5

@@ -1,0 +1,57 @@
+"""The receiver's side of QoS 1 and 2 (4.3.2, 4.3.3) and of the Receive Maximum (4.9)."""
+
+from __future__ import annotations
+
+from mqttwist.wire.errors import ProtocolError
+
+
+class IncomingFlow:
+    """Which QoS 2 messages were received and not yet released.
+
+    `unreleased` is Session State: it outlives the connection. `receive_maximum` is what we told the peer, 0 for none
+    (before MQTT 5.0).
+    """
+
+    __slots__ = ("_open", "receive_maximum", "unreleased")
+
+    unreleased: set[int]
+    receive_maximum: int
+    _open: set[int]  # Packet Identifiers that count against the quota of this connection
+
+    def __init__(self) -> None:
+        self.unreleased = set()
+        self.receive_maximum = 0
+        self._open = set()
+
+    def attach(self, receive_maximum: int) -> None:
+        """A new Network Connection begins: the quota starts anew (4.9)."""
+        self.receive_maximum = receive_maximum
+        self._open.clear()
+
+    def is_new(self, packet_id: int) -> bool:
+        """Whether a QoS 2 PUBLISH is a new Application Message and not one that was sent again [MQTT-4.3.3-10].
+
+        Raises `ProtocolError` 0x93 when more are under way than the Receive Maximum allows [MQTT-3.3.4-7].
+        """
+        if self.receive_maximum and packet_id not in self._open:
+            if len(self._open) >= self.receive_maximum:
+                text = f"more than {self.receive_maximum} messages are unacknowledged"
+                raise ProtocolError(0x93, text, "MQTT-3.3.4-7")
+            self._open.add(packet_id)
+        return packet_id not in self.unreleased
+
+    def received(self, packet_id: int) -> None:
+        """The message is ours: until PUBREL, the same identifier means the same message [MQTT-4.3.3-10]."""
+        self.unreleased.add(packet_id)
+
+    def refused(self, packet_id: int) -> None:
+        """PUBREC went out with a Reason Code of 0x80 or more: the identifier is free [MQTT-4.3.3-9]."""
+        self._open.discard(packet_id)
+
+    def release(self, packet_id: int) -> bool:
+        """PUBREL came: the identifier is free [MQTT-4.3.3-12]; False when it was not in use."""
+        self._open.discard(packet_id)
+        if packet_id in self.unreleased:
+            self.unreleased.discard(packet_id)
+            return True
+        return False

@@ -1,0 +1,65 @@
+"""Counters, as plain integers: cheap to count, and read by whoever shows them ($SYS, logs, a status page)."""
+
+from __future__ import annotations
+
+
+class Metrics:
+    """What has gone through since the start. A PUBLISH counts among the messages and the publishes both."""
+
+    __slots__ = (
+        "bytes_received", "bytes_sent", "connections_opened", "connections_refused", "messages_received",
+        "messages_sent", "protocol_errors", "publishes_received", "publishes_sent",
+    )  # fmt: skip
+
+    bytes_received: int
+    bytes_sent: int
+    messages_received: int  # MQTT Control Packets of any kind
+    messages_sent: int
+    publishes_received: int
+    publishes_sent: int
+    connections_opened: int
+    connections_refused: int
+    protocol_errors: int
+
+    def __init__(self) -> None:
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.messages_received = 0
+        self.messages_sent = 0
+        self.publishes_received = 0
+        self.publishes_sent = 0
+        self.connections_opened = 0
+        self.connections_refused = 0
+        self.protocol_errors = 0
+
+
+class Drops:
+    """Messages that were not delivered, by client and by reason: none goes without a word.
+
+    `totals` counts since the start; `take` hands out what has come together since the last call, so that a flood
+    becomes one line in the log for each client and reason.
+    """
+
+    __slots__ = ("_recent", "totals")
+
+    totals: dict[str, int]
+    _recent: dict[tuple[str, str], int]
+
+    def __init__(self) -> None:
+        self.totals = {}
+        self._recent = {}
+
+    def count(self, client_id: str, reason: str, messages: int = 1) -> None:
+        self.totals[reason] = self.totals.get(reason, 0) + messages
+        key = (client_id, reason)
+        self._recent[key] = self._recent.get(key, 0) + messages
+
+    def take(self) -> list[tuple[str, str, int]]:
+        """(client id, reason, how many) since the last call."""
+        recent = [(client_id, reason, messages) for (client_id, reason), messages in self._recent.items()]
+        self._recent.clear()
+        return recent
+
+    @property
+    def total(self) -> int:
+        return sum(self.totals.values())

@@ -1,0 +1,350 @@
+"""The sender's side of QoS 0, 1 and 2 (4.3), of the send quota (4.9) and of sending again (4.4).
+
+A message is sent at once when it can be; else it waits in a bounded queue. Why it waits has a name (`PAUSE_*`).
+Messages of QoS 1 and 2 stay in `in_flight` under their Packet Identifier, in the order in which they were first
+sent, until the receiver has confirmed them; after a reconnection they are sent again in that order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil
+from typing import Final
+
+from mqttwist.session import delivery as drop
+from mqttwist.session.aliases import OutboundAliases
+from mqttwist.session.connection import HOLD_LIMIT, PUMP_LIMIT, Connection
+from mqttwist.session.delivery import Delivery
+from mqttwist.session.metrics import Drops
+from mqttwist.session.receiver import Receiver
+from mqttwist.session.waiting import QueueLimits, WaitingQueue
+from mqttwist.wire.acknowledge import PubRel
+from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, Message
+from mqttwist.wire.packet import MQTT_5, PUBACK, PUBCOMP, PUBREC
+from mqttwist.wire.publish import Publish
+
+PAUSE_NONE: Final = 0
+PAUSE_OFFLINE: Final = 1  # there is no Network Connection
+PAUSE_SEND_QUOTA: Final = 2  # as many messages are unconfirmed as the receiver allows
+PAUSE_TRANSPORT_FULL: Final = 3  # the receiver reads more slowly than we write
+
+ALIAS_SIZE: Final = 3  # bytes of the property Topic Alias
+
+PAUSE_NAMES: Final = ("none", "offline", "send quota", "transport full")
+
+
+class OutgoingFlow(Receiver):
+    """All that is on its way to one client, online or not."""
+
+    __slots__ = (
+        "_aliases", "_drops", "_form", "_last_packet_id", "_unfinished", "_unsent", "connection", "in_flight",
+        "send_quota", "waiting",
+    )  # fmt: skip
+
+    connection: Connection | None
+    in_flight: dict[int, Delivery]
+    waiting: WaitingQueue
+    send_quota: int  # how many may be unconfirmed on this connection
+    _unfinished: int  # how many are
+    _unsent: deque[Delivery]  # of `in_flight`, what is to be sent again on this connection
+    _last_packet_id: int
+    _aliases: OutboundAliases | None
+    _form: int  # FORM_MQTT_5 or 0
+    _drops: Drops
+
+    def __init__(self, client_id: str, limits: QueueLimits, drops: Drops) -> None:
+        super().__init__(client_id)
+        self.connection = None
+        self.in_flight = {}
+        self.waiting = WaitingQueue(limits)
+        self.send_quota = 0
+        self._unfinished = 0
+        self._unsent = deque()
+        self._last_packet_id = 0
+        self._aliases = None
+        self._form = 0
+        self._drops = drops
+
+    # Coming and going
+
+    def attach(self, connection: Connection, send_quota: int, topic_alias_maximum: int) -> None:
+        """A Network Connection begins; call `resume` when CONNACK is in its outbox."""
+        self.connection = connection
+        self.send_quota = send_quota
+        self._unfinished = 0
+        self._unsent = deque(self.in_flight.values())
+        self._form = FORM_MQTT_5 if connection.version == MQTT_5 else 0
+        self._aliases = OutboundAliases(topic_alias_maximum) if topic_alias_maximum else None
+
+    def detach(self) -> None:
+        """The Network Connection is gone."""
+        self.connection = None
+        self._aliases = None
+        self._unsent.clear()
+
+    def resume(self) -> None:
+        """Send again what is unconfirmed, in the original order [MQTT-4.4.0-1] [MQTT-4.6.0-1], then what waits."""
+        self._send_again()
+        self.pump()
+
+    @property
+    def is_online(self) -> bool:
+        return self.connection is not None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.pause == PAUSE_NONE and not len(self.waiting)
+
+    @property
+    def has_room(self) -> bool:
+        return self.is_ready or self.waiting.has_room
+
+    @property
+    def pause(self) -> int:
+        """Why a message of QoS 1 or 2 would have to wait."""
+        connection = self.connection
+        if connection is None:
+            return PAUSE_OFFLINE
+        if connection.blocked:
+            return PAUSE_TRANSPORT_FULL
+        if self._unfinished >= self.send_quota or self._unsent:
+            return PAUSE_SEND_QUOTA
+        return PAUSE_NONE
+
+    # Delivering
+
+    def deliver(
+        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str, replayed: bool
+    ) -> bool:
+        connection = self.connection
+        if qos == 0:
+            # QoS 0 needs no quota; it only must not overtake what waits at QoS 0.
+            if connection is not None and not self.waiting.qos_0 and not connection.blocked and not replayed:
+                return self._send_publish(connection, message, 0, retain, identifiers, 0)
+            return self._deliver_later(message, 0, retain, identifiers, share, replayed)
+        if replayed or len(self.waiting) or self.pause != PAUSE_NONE or connection is None:
+            return self._deliver_later(message, qos, retain, identifiers, share, replayed)
+        delivery = Delivery(message, qos, retain, identifiers, share)
+        return self._send_first(connection, delivery)
+
+    def _deliver_later(
+        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str, replayed: bool
+    ) -> bool:
+        connection = self.connection
+        if qos == 0 and not replayed:
+            if connection is None and not self.waiting.limits.qos_0:
+                return self._drop(drop.OFFLINE)
+            if connection is not None and connection.blocked and not self.waiting.qos_0:
+                if connection.held() + message.size > HOLD_LIMIT:
+                    return self._drop(drop.TRANSPORT_FULL)
+                return self._send_publish(connection, message, 0, retain, identifiers, 0)
+        accepted, evicted = self.waiting.push(Delivery(message, qos, retain, identifiers, share, replayed))
+        if evicted:
+            self._drops.count(self.client_id, drop.QUEUE_FULL, evicted)
+        return accepted or self._drop(drop.QUEUE_FULL)
+
+    def pump(self) -> None:
+        """Send what waits, as far as the quota and the transport allow."""
+        connection = self.connection
+        waiting = self.waiting
+        if connection is None or self._unsent:
+            return
+        sent = 0
+        while not connection.blocked and sent < PUMP_LIMIT:
+            delivery = waiting.first()
+            if delivery is None or (delivery.qos and self._unfinished >= self.send_quota):
+                return
+            message = delivery.message
+            waiting.pop()
+            if message is None:
+                continue
+            sent += message.size
+            if delivery.qos:
+                self._send_first(connection, delivery)
+            else:
+                self._send_publish(connection, message, 0, delivery.retain, delivery.identifiers, 0)
+        connection.wants_room = True
+
+    def _send_first(self, connection: Connection, delivery: Delivery) -> bool:
+        """Send a message of QoS 1 or 2 for the first time [MQTT-4.3.2-1] [MQTT-4.3.3-1]."""
+        message = delivery.message
+        if message is None:
+            return False
+        packet_id = self._new_packet_id()
+        if not self._send_publish(
+            connection, message, delivery.qos, delivery.retain, delivery.identifiers, packet_id
+        ):
+            return False
+        delivery.packet_id = packet_id
+        delivery.awaiting = PUBACK if delivery.qos == 1 else PUBREC
+        delivery.sent_at = connection.turn.now
+        self.in_flight[packet_id] = delivery
+        self._unfinished += 1
+        return True
+
+    def _new_packet_id(self) -> int:
+        """One that is not in use [MQTT-2.2.1-4]; there always is one, the quota is at most 65,535."""
+        packet_id = self._last_packet_id
+        while True:
+            packet_id = packet_id + 1 if packet_id < 0xFFFF else 1
+            if packet_id not in self.in_flight:
+                self._last_packet_id = packet_id
+                return packet_id
+
+    def _send_publish(
+        self, connection: Connection, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], packet_id: int
+    ) -> bool:
+        """Put a PUBLISH with DUP 0 into the outbox; False when it must not be sent."""
+        if self._form and (identifiers or message.message_expiry_interval >= 0 or self._aliases is not None):
+            return self._send_adapted(connection, message, qos, retain, identifiers, packet_id)
+        form = message.form(qos | (FORM_RETAIN if retain else 0) | self._form)
+        if form.size > connection.peer_maximum_packet_size:
+            return self._drop(drop.PACKET_TOO_LARGE)
+        if message.expires_at and message.expires_at <= connection.turn.now:
+            return self._drop(drop.EXPIRED)
+        connection.send(form.head)
+        if qos:
+            outbox = connection.outbox
+            outbox.append(packet_id.to_bytes(2, "big"))
+            outbox.append(form.tail)
+        connection.metrics.publishes_sent += 1
+        connection.metrics.messages_sent += 1
+        return True
+
+    def _send_adapted(
+        self, connection: Connection, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], packet_id: int
+    ) -> bool:
+        """The same for a message that looks different for this receiver: alias, identifiers, time left."""
+        if message.expires_at and message.expires_at <= connection.turn.now:
+            return self._drop(drop.EXPIRED)
+        publish = self._adapt(message, qos, retain, identifiers, packet_id)
+        encoded = publish.encode(MQTT_5)
+        if len(encoded) > connection.peer_maximum_packet_size:
+            return self._drop(drop.PACKET_TOO_LARGE)
+        if self._aliases is not None and len(encoded) + ALIAS_SIZE <= connection.peer_maximum_packet_size:
+            publish.topic_alias, known = self._aliases.alias_for(message.topic_name)
+            if known:
+                publish.topic_name = ""
+            encoded = publish.encode(MQTT_5)
+        connection.send(encoded)
+        connection.metrics.publishes_sent += 1
+        connection.metrics.messages_sent += 1
+        return True
+
+    def _adapt(
+        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], packet_id: int
+    ) -> Publish:
+        publish = Publish(message.topic_name, message.payload, qos, retain, None, packet_id)
+        publish.forwarded = message.forwarded
+        publish.subscription_identifiers = identifiers
+        publish.message_expiry_interval = message.message_expiry_interval
+        if message.expires_at and self.connection is not None:
+            left = ceil(message.expires_at - self.connection.turn.now)
+            publish.message_expiry_interval = max(left, 0)  # [MQTT-3.3.2-6]
+        return publish
+
+    # Acknowledgements
+
+    def acknowledged(self, packet_id: int, packet_type: int, reason_code: int) -> bool:
+        """PUBACK, PUBREC or PUBCOMP came; False when no message awaits it.
+
+        A PUBREC is answered here [MQTT-4.3.3-4]. What waited for the send quota is sent.
+        """
+        delivery = self.in_flight.get(packet_id)
+        connection = self.connection
+        if delivery is None or connection is None:
+            if packet_type == PUBREC and connection is not None:
+                self._send_pubrel(connection, packet_id, 0x92)
+            return False
+        if delivery.awaiting == PUBCOMP and packet_type == PUBREC:
+            self._send_pubrel(connection, packet_id, 0)  # the receiver asks again
+            return True
+        if delivery.awaiting != packet_type:
+            return False
+        if packet_type == PUBREC and reason_code < 0x80:
+            delivery.awaiting = PUBCOMP
+            delivery.message = None  # must not be sent again [MQTT-4.3.3-6]
+            delivery.sent_at = connection.turn.now
+            self._send_pubrel(connection, packet_id, 0)
+            return True
+        if reason_code >= 0x80 and packet_type != PUBCOMP:
+            self._drops.count(self.client_id, drop.REFUSED)  # [MQTT-4.4.0-2]
+        del self.in_flight[packet_id]
+        if self._unfinished:
+            self._unfinished -= 1
+        if self._unsent:
+            self._send_again()
+        if len(self.waiting):
+            self.pump()
+        return True
+
+    def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> None:
+        connection.send(PubRel(packet_id, reason_code).encode(connection.version))
+        connection.metrics.messages_sent += 1
+
+    # Sending again
+
+    def _send_again(self) -> None:
+        """After a reconnection: PUBLISH with DUP [MQTT-3.3.1-1] and PUBREL, as far as the quota allows."""
+        connection = self.connection
+        unsent = self._unsent
+        while connection is not None and unsent and self._unfinished < self.send_quota:
+            delivery = unsent.popleft()
+            if delivery.packet_id in self.in_flight:
+                self._unfinished += 1
+                self._send_duplicate(connection, delivery)
+
+    def send_overdue(self, retry_interval: float) -> int:
+        """Send again what was unconfirmed for `retry_interval` seconds: for 3.x only (3.1.1: 4.4); how many.
+
+        MQTT 5.0 forbids it while the connection lasts [MQTT-4.4.0-1].
+        """
+        connection = self.connection
+        if connection is None or connection.version == MQTT_5 or connection.blocked or self._unsent:
+            return 0
+        before = connection.turn.now - retry_interval
+        overdue = [one for one in self.in_flight.values() if one.sent_at <= before]
+        for delivery in overdue:
+            self._send_duplicate(connection, delivery)
+        return len(overdue)
+
+    def _send_duplicate(self, connection: Connection, delivery: Delivery) -> None:
+        delivery.sent_at = connection.turn.now
+        message = delivery.message
+        if message is None:
+            self._send_pubrel(connection, delivery.packet_id, 0)
+            return
+        publish = self._adapt(message, delivery.qos, delivery.retain, delivery.identifiers, delivery.packet_id)
+        publish.dup = True
+        encoded = publish.encode(connection.version)
+        if len(encoded) > connection.peer_maximum_packet_size:
+            # Behave as if it had been sent and confirmed [MQTT-3.1.2-25].
+            del self.in_flight[delivery.packet_id]
+            self._unfinished -= 1
+            self._drop(drop.PACKET_TOO_LARGE)
+            return
+        connection.send(encoded)
+        connection.metrics.publishes_sent += 1
+        connection.metrics.messages_sent += 1
+
+    # Giving up
+
+    def end(self) -> list[Delivery]:
+        """The session ends: what came by Shared Subscriptions and may go to another member [MQTT-4.8.2-5].
+
+        That is what was never sent, and what was sent at QoS 1 only. The rest is counted as dropped.
+        """
+        unconfirmed = list(self.in_flight.values())
+        waiting = list(self.waiting)
+        self.in_flight.clear()
+        self._unsent.clear()
+        self.waiting.clear()
+        movable = [one for one in unconfirmed if one.share and one.qos == 1] + [one for one in waiting if one.share]
+        lost = len(unconfirmed) + len(waiting) - len(movable)
+        if lost:
+            self._drops.count(self.client_id, drop.SESSION_ENDED, lost)
+        return movable
+
+    def _drop(self, reason: str) -> bool:
+        self._drops.count(self.client_id, reason)
+        return False

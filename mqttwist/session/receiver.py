@@ -1,0 +1,43 @@
+"""What the broker's routes lead to: something that takes messages."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from mqttwist.wire.message import Message
+
+
+class Receiver:
+    """Takes the messages of its subscriptions. `client_id` names it in logs."""
+
+    __slots__ = ("client_id",)
+
+    client_id: str
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+
+    @abstractmethod
+    def deliver(
+        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str, replayed: bool
+    ) -> bool:
+        """Send `message` at `qos`, or keep it until it can be sent; False when it had to be dropped.
+
+        `share` is the Shared Subscription it comes by or "", `replayed` says that it is a retained message sent
+        because of a SUBSCRIBE.
+        """
+
+    @property
+    @abstractmethod
+    def is_online(self) -> bool:
+        """Whether there is a Network Connection, or whatever stands for it."""
+
+    @property
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether a message would be sent at once."""
+
+    @property
+    @abstractmethod
+    def has_room(self) -> bool:
+        """Whether a message would be sent or kept, not dropped."""

@@ -1,0 +1,34 @@
+"""What is to survive the broker goes through here: plain calls of the core on whatever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from mqttwist.session.session import Session, Subscription
+from mqttwist.wire.message import Message
+
+
+class Store(Protocol):
+    """Keeps Sessions and retained messages. The broker reads it once, at its start, and then tells it of changes."""
+
+    def sessions(self) -> Iterable[Session]:
+        """The sessions kept, none of them connected."""
+
+    def retained(self) -> Iterable[Message]:
+        """The retained messages kept."""
+
+    def session_saved(self, session: Session) -> None:
+        """`session` is new, or its client, its expiry interval or its version is another one."""
+
+    def session_removed(self, session: Session) -> None:
+        """`session` has ended [MQTT-4.1.0-2]."""
+
+    def subscription_added(self, session: Session, subscription: Subscription) -> None:
+        """`session` has a subscription, new or in the place of one with the same filter [MQTT-3.8.4-3]."""
+
+    def subscription_removed(self, session: Session, topic_filter: str) -> None:
+        """`session` has a subscription no more."""
+
+    def retained_changed(self, topic_name: str, message: Message | None) -> None:
+        """The retained message of `topic_name` is another one, or there is none any more."""

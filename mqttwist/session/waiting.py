@@ -1,0 +1,143 @@
+"""The bounded queue of what can't be sent yet, because the client is away or its quota is used up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from mqttwist.session.delivery import Delivery
+
+OVERHEAD: Final = 200  # bytes that a waiting message takes beside its content, roughly
+
+
+class QueueLimits:
+    """How much may wait for one client: `messages`, and `size` in bytes; 0 is no limit.
+
+    `qos_0` says whether QoS 0 messages wait for a client that is away (4.1 leaves it open).
+    """
+
+    __slots__ = ("messages", "qos_0", "size")
+
+    messages: int
+    size: int
+    qos_0: bool
+
+    def __init__(self, messages: int, size: int, qos_0: bool) -> None:
+        self.messages = messages
+        self.size = size
+        self.qos_0 = qos_0
+
+
+class WaitingQueue:
+    """First in, first out; when it is full the oldest QoS 0 message goes first, then what would come in.
+
+    An evicted delivery stays in its place as an empty shell (`message` is None) until it comes to the front or the
+    shells outnumber the rest, so that evicting costs the same however long the queue is.
+    """
+
+    __slots__ = ("_deliveries", "_evictable", "_shells", "limits", "messages", "qos_0", "size")
+
+    messages: int  # how many count against the limit
+    size: int  # how many bytes count against the limit
+    qos_0: int  # how many of QoS 0 wait, replayed ones included
+    limits: QueueLimits
+    _deliveries: deque[Delivery]
+    _evictable: deque[Delivery]  # those of QoS 0 that count against the limits, oldest first
+    _shells: int
+
+    def __init__(self, limits: QueueLimits) -> None:
+        self.messages = 0
+        self.size = 0
+        self.qos_0 = 0
+        self._deliveries = deque()
+        self._evictable = deque()
+        self.limits = limits
+        self._shells = 0
+
+    def __len__(self) -> int:
+        return len(self._deliveries) - self._shells
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return iter([delivery for delivery in self._deliveries if delivery.message is not None])
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more small message can come in without another having to go."""
+        return not self._is_full(OVERHEAD)
+
+    def _is_full(self, size: int) -> bool:
+        limits = self.limits
+        return (limits.messages > 0 and self.messages >= limits.messages) or (
+            limits.size > 0 and self.size + size > limits.size
+        )
+
+    def push(self, delivery: Delivery) -> tuple[bool, int]:
+        """Add at the end: whether there was room, and how many QoS 0 messages had to go for it."""
+        message = delivery.message
+        if message is None:
+            return False, 0
+        evicted = 0
+        if not delivery.replayed:
+            size = message.size + OVERHEAD
+            while self._is_full(size):
+                if not self._evictable:
+                    return False, evicted
+                self._evict(self._evictable.popleft())
+                evicted += 1
+            self.messages += 1
+            self.size += size
+            if delivery.qos == 0:
+                self._evictable.append(delivery)
+        self._deliveries.append(delivery)
+        if delivery.qos == 0:
+            self.qos_0 += 1
+        return True, evicted
+
+    def first(self) -> Delivery | None:
+        """The delivery whose turn it is, left in its place."""
+        deliveries = self._deliveries
+        while deliveries:
+            delivery = deliveries[0]
+            if delivery.message is not None:
+                return delivery
+            deliveries.popleft()
+            self._shells -= 1
+        return None
+
+    def pop(self) -> None:
+        """Take `first()` out."""
+        delivery = self._deliveries.popleft()
+        self._forget(delivery)
+        if delivery.qos == 0 and not delivery.replayed:
+            self._evictable.popleft()  # the oldest of all is the oldest of its kind
+
+    def take(self, share: str) -> list[Delivery]:
+        """Take out all that came by the Shared Subscription `share`, in their order; "" is every share."""
+        taken = [one for one in self if one.share and (not share or one.share == share)]
+        if taken:
+            rest = [one for one in self if not one.share or (share and one.share != share)]
+            self.clear()
+            for delivery in rest:
+                self.push(delivery)
+        return taken
+
+    def clear(self) -> None:
+        self._deliveries.clear()
+        self._evictable.clear()
+        self._shells = self.messages = self.size = self.qos_0 = 0
+
+    def _forget(self, delivery: Delivery) -> None:
+        if delivery.qos == 0:
+            self.qos_0 -= 1
+        if not delivery.replayed and delivery.message is not None:
+            self.messages -= 1
+            self.size -= delivery.message.size + OVERHEAD
+
+    def _evict(self, delivery: Delivery) -> None:
+        self._forget(delivery)
+        delivery.message = None
+        self._shells += 1
+        if self._shells * 2 > len(self._deliveries):
+            self._deliveries = deque(self)
+            self._shells = 0

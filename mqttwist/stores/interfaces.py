@@ -1,0 +1,35 @@
+"""The interface of a store, for zope: the same calls as `mqttwist.session.store.Store`, which types the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zope.interface import Interface
+
+from mqttwist.session.session import Session, Subscription
+from mqttwist.wire.message import Message
+
+
+class IStore(Interface):
+    """Keeps Sessions and retained messages. The broker reads it once, at its start, and then tells it of changes."""
+
+    def sessions() -> Iterable[Session]:
+        """Answer the sessions kept, none of them connected."""
+
+    def retained() -> Iterable[Message]:
+        """Answer the retained messages kept."""
+
+    def session_saved(session: Session) -> None:
+        """Keep a session that is new, or whose client, expiry interval or version is another one."""
+
+    def session_removed(session: Session) -> None:
+        """Forget a session that has ended."""
+
+    def subscription_added(session: Session, subscription: Subscription) -> None:
+        """Keep a subscription, new or in the place of one with the same filter."""
+
+    def subscription_removed(session: Session, topic_filter: str) -> None:
+        """Forget a subscription."""
+
+    def retained_changed(topic_name: str, message: Message | None) -> None:
+        """Keep a retained message, or forget it when `message` is None."""
