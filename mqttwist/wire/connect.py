@@ -43,8 +43,10 @@ class UnsupportedProtocolVersion(ProtocolError):
     """CONNECT names a protocol version we do not speak (3.1.2.2): `version` is its number, -1 for no MQTT."""
 
     def __init__(self, name: str, version: int) -> None:
-        super().__init__(0x84, f"{name!r} version {version} is not supported", "MQTT-3.1.2-2")
-        self.version = version if name in ("MQTT", "MQIsdp") else -1
+        known = name in PROTOCOL_NAMES.values()
+        text = f"{name[:16]!r} version {version} is not supported"
+        super().__init__(0x84, text, "MQTT-3.1.2-2" if known else "MQTT-3.1.2-1")
+        self.version = version if known else -1
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class Connect(Packet):
         if flags & _WILL_FLAG:
             will, index = _decode_will(data, index, end, flags, version)
         username: str | None = None
+        # In 3.1 "the Remaining Length takes precedence": a flag may be set whose field is missing (3.1: 3.1).
         if flags & _USER_NAME_FLAG and (index < end or version != MQTT_3_1):
             username, index = decode_string(data, index, end)
         password: bytes | None = None
@@ -145,12 +148,14 @@ def decode_protocol_version(data: bytes, index: int, end: int) -> tuple[int, int
 
 
 def _check_flags(flags: int, version: int) -> None:
+    """MQTT 3.1 disregards the reserved flag, and Will QoS and Will Retain where there is no Will."""
     if flags & 1 and version != MQTT_3_1:
         raise MalformedPacket("the reserved Connect Flag is set", "MQTT-3.1.2-3")
     qos = flags >> 3 & 3
-    if qos == 3:
-        raise MalformedPacket("the Will QoS is 3", "MQTT-3.1.2-12")
-    if not flags & _WILL_FLAG:
+    if flags & _WILL_FLAG:
+        if qos == 3:
+            raise MalformedPacket("the Will QoS is 3", "MQTT-3.1.2-12")
+    elif version != MQTT_3_1:
         if qos:
             raise MalformedPacket("Will QoS is set without a Will", "MQTT-3.1.2-11")
         if flags & _WILL_RETAIN:
@@ -179,7 +184,10 @@ def _decode_will(data: bytes, index: int, end: int, flags: int, version: int) ->
 
 @dataclass(slots=True)
 class ConnAck(Packet):
-    """CONNACK: `reason_code` is that of MQTT 5.0 in all versions; for 3.x the nearest return code is sent."""
+    """CONNACK: `reason_code` is one of MQTT 5.0; for 3.x the nearest return code is sent.
+
+    In a CONNACK that came in 3.x it is the return code 0..5; none but 0 is a Reason Code of CONNACK, too.
+    """
 
     session_present: bool = False
     reason_code: int = 0
@@ -187,8 +195,9 @@ class ConnAck(Packet):
 
     @classmethod
     def decode(cls, data: bytes, index: int, end: int, version: int) -> ConnAck:
-        """In 3.x `reason_code` is the return code 0..5 as it came."""
         flags, index = decode_byte(data, index, end)
+        if version == MQTT_3_1:
+            flags = 0  # a byte that is "not used" in 3.1: there is no Session Present yet
         if flags & 0xFE:
             raise MalformedPacket("a reserved Connect Acknowledge Flag is set", "MQTT-3.2.2-1")
         reason_code, index = decode_byte(data, index, end)

@@ -168,7 +168,7 @@ class Decoder:
                 if byte == 0:
                     raise MalformedPacket("the Remaining Length is not in its shortest form", "MQTT-1.5.5-1")
                 return length, start + 2 + position
-        raise MalformedPacket("the Remaining Length is longer than four bytes", "2.1.4")
+        raise MalformedPacket("the Remaining Length is longer than four bytes", "1.5.5")
 
     def _wait_for(self, size: int, start: int) -> bool:
         """Keep the packet begun at `start` until it has `size` bytes."""
@@ -203,7 +203,7 @@ def _illegal_first_byte(first_byte: int, version: int) -> MQTTError:
         return MalformedPacket("PUBLISH with QoS 3", "MQTT-3.3.1-4")
     if packet_type == PUBLISH:
         return MalformedPacket("PUBLISH with DUP at QoS 0", "MQTT-3.3.1-2")
-    if packet_type == AUTH and flags == 0:
+    if packet_type == AUTH and version != MQTT_5:
         return MalformedPacket("packet type 15 is reserved before MQTT 5.0", "3.1.1: 2.2.1")
     return MalformedPacket(
         f"the flags of {name} are 0x{flags:X}", _FLAG_CLAUSES.get(packet_type, "MQTT-2.1.3-1")

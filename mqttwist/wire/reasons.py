@@ -49,6 +49,12 @@ _CLAUSES: Final[dict[int, str]] = {
 
 _RETURN_CODES: Final[dict[int, int]] = {
     0x00: 0,
+    # what came as a return code stays one
+    1: 1,
+    2: 2,
+    3: 3,
+    4: 4,
+    5: 5,
     0x84: 1,
     0x85: 2,
     0x88: 3,

@@ -126,7 +126,7 @@ class SubAck(Packet):
             properties, index = decode_properties(data, index, end, SUBACK)
         reason_codes = _decode_reason_codes(SUBACK, data[index:end])
         if version != MQTT_5 and any(code not in (0, 1, 2, 0x80) for code in reason_codes):
-            raise ProtocolError(0x82, "a reserved return code in SUBACK", "3.1.1: MQTT-3.9.3-2")
+            raise ProtocolError(0x82, "a reserved return code in SUBACK", "MQTT-3.9.3-2")
         return cls(packet_id, reason_codes, properties)
 
     def encode(self, version: int) -> bytes:
@@ -140,7 +140,8 @@ class SubAck(Packet):
 
 def _decode_reason_codes(packet_type: int, raw: bytes) -> list[int]:
     if not raw:
-        raise MalformedPacket("the acknowledgement has no Reason Code", "3.9.3")
+        section = "3.9.3" if packet_type == SUBACK else "3.11.3"
+        raise MalformedPacket("the acknowledgement has no Reason Code", section)
     reason_codes = list(raw)
     for reason_code in reason_codes:
         check_reason_code(packet_type, reason_code)
