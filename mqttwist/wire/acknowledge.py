@@ -18,7 +18,7 @@ from mqttwist.wire.packet import (
     frame,
 )
 from mqttwist.wire.properties import Properties, decode_properties, encode_properties
-from mqttwist.wire.reasons import check_reason_code
+from mqttwist.wire.reasons import check_reason_code, encode_reason_code
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Acknowledgement(Packet):
         packet_type = self.packet_type()
         body = encode_packet_id(self.packet_id)
         if version == MQTT_5 and (self.reason_code or self.properties is not None):
-            body += bytes((self.reason_code,))
+            body += encode_reason_code(packet_type, self.reason_code)
             if self.properties is not None:
                 body += encode_properties(self.properties, packet_type)
         return frame(packet_type << 4 | (2 if packet_type == PUBREL else 0), body)

@@ -27,7 +27,7 @@ from mqttwist.wire.packet import (
     frame,
 )
 from mqttwist.wire.properties import WILL, Properties, decode_properties, encode_properties
-from mqttwist.wire.reasons import check_reason_code, return_code
+from mqttwist.wire.reasons import check_reason_code, encode_reason_code, return_code
 from mqttwist.wire.topics import check_topic_name, malformed_name
 
 PROTOCOL_NAMES: Final[dict[int, str]] = {MQTT_3_1: "MQIsdp", MQTT_3_1_1: "MQTT", MQTT_5: "MQTT"}
@@ -109,6 +109,8 @@ class Connect(Packet):
 
     def encode(self, version: int = 0) -> bytes:
         """The version of a CONNECT is its own; the argument is there because all packets have it."""
+        if self.version not in PROTOCOL_NAMES:
+            raise ValueError(f"there is no MQTT of version {self.version}")
         body = encode_string(PROTOCOL_NAMES[self.version]) + bytes((self.version, self._flags()))
         body += encode_two_byte_integer(self.keep_alive)
         if self.version == MQTT_5:
@@ -128,6 +130,8 @@ class Connect(Packet):
     def _flags(self) -> int:
         flags = _CLEAN_START if self.clean_start else 0
         if self.will is not None:
+            if self.will.qos not in (0, 1, 2):
+                raise ValueError(f"QoS {self.will.qos} of the Will is none of 0, 1, 2")
             flags |= _WILL_FLAG | self.will.qos << 3 | (_WILL_RETAIN if self.will.retain else 0)
         if self.username is not None:
             flags |= _USER_NAME_FLAG
@@ -217,7 +221,8 @@ class ConnAck(Packet):
     def encode(self, version: int) -> bytes:
         present = self.session_present and not self.reason_code  # [MQTT-3.2.2-6]
         if version == MQTT_5:
-            body = bytes((present, self.reason_code)) + encode_properties(self.properties, CONNACK)
+            body = bytes((present,)) + encode_reason_code(CONNACK, self.reason_code)
+            body += encode_properties(self.properties, CONNACK)
         else:
             body = bytes((present and version != MQTT_3_1, return_code(self.reason_code)))
         return frame(CONNACK << 4, body)

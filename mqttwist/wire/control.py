@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from mqttwist.wire.datatypes import decode_byte
 from mqttwist.wire.errors import ProtocolError
 from mqttwist.wire.packet import AUTH, DISCONNECT, MQTT_5, PINGREQ, PINGRESP, Packet, expect_end, frame
-from mqttwist.wire.properties import Properties, decode_properties, encode_properties
-from mqttwist.wire.reasons import check_reason_code
+from mqttwist.wire.properties import NO_PROPERTIES, Properties, decode_properties, encode_properties
+from mqttwist.wire.reasons import check_reason_code, encode_reason_code
 
 
 @dataclass(slots=True)
@@ -37,10 +37,14 @@ def _decode_reason(packet_type: int, data: bytes, index: int, end: int) -> tuple
 
 
 def _encode_reason(packet_type: int, reason_code: int, properties: Properties) -> bytes:
+    """A property list that is empty is left out, and so is a Reason Code of 0 before it."""
+    body = encode_reason_code(packet_type, reason_code)
     encoded = encode_properties(properties, packet_type)
-    if encoded != b"\0":
-        return frame(packet_type << 4, bytes((reason_code,)) + encoded)
-    return frame(packet_type << 4, bytes((reason_code,)) if reason_code else b"")
+    if encoded != NO_PROPERTIES:
+        body += encoded
+    elif not reason_code:
+        body = b""
+    return frame(packet_type << 4, body)
 
 
 @dataclass(slots=True)

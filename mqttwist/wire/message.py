@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from mqttwist.wire.datatypes import encode_binary, encode_text, encode_variable_byte_integer
+from mqttwist.wire.datatypes import (
+    encode_binary,
+    encode_four_byte_integer,
+    encode_text,
+    encode_variable_byte_integer,
+)
 from mqttwist.wire.packet import PUBLISH
 from mqttwist.wire.properties import Properties, decode_properties, encode_property_list
 from mqttwist.wire.topics import check_topic_name
@@ -86,6 +91,7 @@ class Message:
 
     def _set_properties(self, properties: Properties) -> None:
         if properties.message_expiry_interval is not None:
+            encode_four_byte_integer(properties.message_expiry_interval)  # ValueError if it is out of range
             self.message_expiry_interval = properties.message_expiry_interval
         forwarded = Properties(
             payload_format_indicator=properties.payload_format_indicator,

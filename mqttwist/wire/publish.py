@@ -24,10 +24,11 @@ from mqttwist.wire.properties import (
     SUBSCRIPTION_IDENTIFIER,
     TOPIC_ALIAS,
     Properties,
+    encode_property_list,
     next_property,
     properties_end,
 )
-from mqttwist.wire.topics import decode_topic_name
+from mqttwist.wire.topics import check_topic_name, decode_topic_name
 
 DUP: Final = 0x08
 RETAIN: Final = 0x01
@@ -63,6 +64,7 @@ class Publish(Message):
         self.topic_alias = 0
         self.subscription_identifiers = ()
         if properties is not None:
+            encode_property_list(properties, PUBLISH)  # ValueError for what a PUBLISH must not have
             self.topic_alias = properties.topic_alias or 0
             self.subscription_identifiers = properties.subscription_identifiers
 
@@ -155,6 +157,8 @@ class Publish(Message):
         """The whole packet as bytes of protocol `version`; `ValueError` for what can't be said in it."""
         if self.qos not in (0, 1, 2) or (self.dup and not self.qos):
             raise ValueError(f"QoS {self.qos} with DUP {self.dup:d} can't be said [MQTT-3.3.1-2]")
+        if self.topic_name or not self.topic_alias or version != MQTT_5:
+            check_topic_name(self.topic_name)
         flags = (DUP if self.dup else 0) | self.qos << 1 | (RETAIN if self.retain else 0)
         body = encode_binary(encode_text(self.topic_name))
         if self.qos:

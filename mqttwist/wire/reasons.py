@@ -75,6 +75,20 @@ def check_reason_code(packet_type: int, reason_code: int) -> None:
         raise ProtocolError(0x82, text, _CLAUSES[packet_type])
 
 
+def encode_reason_code(packet_type: int, reason_code: int) -> bytes:
+    """The Reason Code as a byte; `ValueError` for one that `packet_type` must not carry."""
+    if reason_code not in REASON_CODES[packet_type]:
+        raise ValueError(f"0x{reason_code:02X} is no Reason Code of {PACKET_NAMES[packet_type]}")
+    return bytes((reason_code,))
+
+
+def encode_reason_codes(packet_type: int, reason_codes: list[int]) -> bytes:
+    """The payload of a SUBACK or UNSUBACK; `ValueError` if it is empty or has one that must not be there."""
+    if not reason_codes:
+        raise ValueError(f"{PACKET_NAMES[packet_type]} needs a Reason Code for each Topic Filter")
+    return b"".join([encode_reason_code(packet_type, one) for one in reason_codes])
+
+
 def return_code(reason_code: int) -> int:
     """The CONNACK return code of 3.x nearest to `reason_code` (3.1.1: 3.2.2.3), or 3, unavailable."""
     return _RETURN_CODES.get(reason_code, 3)

@@ -20,7 +20,7 @@ from mqttwist.wire.packet import (
     frame,
 )
 from mqttwist.wire.properties import Properties, decode_properties, encode_properties
-from mqttwist.wire.reasons import check_reason_code, granted
+from mqttwist.wire.reasons import check_reason_code, encode_reason_codes, granted
 from mqttwist.wire.topics import SHARE_PREFIX, check_topic_filter, malformed_name
 
 _NO_LOCAL: Final = 0x04
@@ -46,10 +46,12 @@ class SubscriptionOptions:
         options = self.qos
         if version == MQTT_5:
             options |= self.retain_handling << 4
-            options |= (_NO_LOCAL if self.no_local else 0) | (
-                _RETAIN_AS_PUBLISHED if self.retain_as_published else 0
-            )
-        return encode_string(self.topic_filter) + bytes((options,))
+            options |= _RETAIN_AS_PUBLISHED if self.retain_as_published else 0
+            if self.no_local:
+                options |= _NO_LOCAL
+                if self.topic_filter.startswith(SHARE_PREFIX):
+                    raise ValueError("No Local can't be set on a Shared Subscription [MQTT-3.8.3-4]")
+        return _encode_topic_filter(self.topic_filter) + bytes((options,))
 
 
 def _decode_options(topic_filter: str, options: int, version: int) -> SubscriptionOptions:
@@ -81,6 +83,11 @@ def _decode_topic_filter(data: bytes, index: int, end: int) -> tuple[str, int]:
     return topic_filter, index
 
 
+def _encode_topic_filter(topic_filter: str) -> bytes:
+    check_topic_filter(topic_filter)
+    return encode_string(topic_filter)
+
+
 @dataclass(slots=True)
 class Subscribe(Packet):
     packet_id: int
@@ -104,6 +111,8 @@ class Subscribe(Packet):
         return cls(packet_id, subscriptions, properties)
 
     def encode(self, version: int) -> bytes:
+        if not self.subscriptions:
+            raise ValueError("SUBSCRIBE needs a Topic Filter [MQTT-3.8.3-2]")
         body = encode_packet_id(self.packet_id)
         if version == MQTT_5:
             body += encode_properties(self.properties, SUBSCRIBE)
@@ -131,11 +140,10 @@ class SubAck(Packet):
 
     def encode(self, version: int) -> bytes:
         body = encode_packet_id(self.packet_id)
+        reason_codes = encode_reason_codes(SUBACK, self.reason_codes)
         if version == MQTT_5:
-            return frame(
-                SUBACK << 4, body + encode_properties(self.properties, SUBACK) + bytes(self.reason_codes)
-            )
-        return frame(SUBACK << 4, body + bytes([granted(code) for code in self.reason_codes]))
+            return frame(SUBACK << 4, body + encode_properties(self.properties, SUBACK) + reason_codes)
+        return frame(SUBACK << 4, body + bytes([granted(code) for code in reason_codes]))
 
 
 def _decode_reason_codes(packet_type: int, raw: bytes) -> list[int]:
@@ -169,12 +177,13 @@ class Unsubscribe(Packet):
         return cls(packet_id, topic_filters, properties)
 
     def encode(self, version: int) -> bytes:
+        if not self.topic_filters:
+            raise ValueError("UNSUBSCRIBE needs a Topic Filter [MQTT-3.10.3-2]")
         body = encode_packet_id(self.packet_id)
         if version == MQTT_5:
             body += encode_properties(self.properties, UNSUBSCRIBE)
-        return frame(
-            UNSUBSCRIBE << 4 | 2, body + b"".join([encode_string(one) for one in self.topic_filters])
-        )
+        body += b"".join([_encode_topic_filter(one) for one in self.topic_filters])
+        return frame(UNSUBSCRIBE << 4 | 2, body)
 
 
 @dataclass(slots=True)
@@ -197,5 +206,6 @@ class UnsubAck(Packet):
     def encode(self, version: int) -> bytes:
         body = encode_packet_id(self.packet_id)
         if version == MQTT_5:
-            body += encode_properties(self.properties, UNSUBACK) + bytes(self.reason_codes)
+            body += encode_properties(self.properties, UNSUBACK)
+            body += encode_reason_codes(UNSUBACK, self.reason_codes)
         return frame(UNSUBACK << 4, body)
