@@ -318,6 +318,7 @@ class MakeTests(SynchronousTestCase):
             self.assertEqual(replace(decoy, salt=model.salt, digest=model.digest), model)
             self.assertEqual(len(decoy.salt), len(model.salt))
             self.assertNotEqual(decoy.salt, model.salt)
+            self.assertNotEqual(decoy.digest, model.digest)
             self.assertFalse(decoy.verify(b"secret"))
 
     def test_unusable_hashes_differ(self) -> None:

@@ -184,9 +184,10 @@ class CheckerTests(PasswordFileCase):
         """For an unknown user a decoy is verified, which costs what most hashes in the file cost."""
         costly = f"carol:{cheap_hash(b'x', log_n=5)}\n"
         self.write(f"dave:{MOSQUITTO_7}\n" + lines(alice="x", bob="y") + costly)
-        decoy, alice = self.verified_for("nobody"), self.verified_for("alice")
-        self.assertEqual(decoy.costs, alice.costs)
-        self.assertNotEqual(decoy.digest, alice.digest)
+        decoy = self.verified_for("nobody")
+        self.assertEqual(decoy.costs, self.verified_for("alice").costs)
+        for user in ("alice", "bob", "carol", "dave"):
+            self.assertNotEqual(decoy.digest, self.verified_for(user).digest)
         self.write(f"alice:{MOSQUITTO_7}\nbob:{MOSQUITTO_7}\n" + costly)
         self.assertIsInstance(self.verified_for("nobody"), MosquittoPbkdf2)
 
