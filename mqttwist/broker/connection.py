@@ -57,8 +57,8 @@ class ServerConnection(Connection):
     """One client's Network Connection, as the Server sees it."""
 
     __slots__ = (
-        "_aliases", "_authority", "_broker", "_keep_alive_due", "_login_is_pending", "_permissions", "_timeout",
-        "connect", "session",
+        "_aliases", "_authority", "_broker", "_keep_alive_due", "_login_is_pending", "_on_end", "_permissions",
+        "_timeout", "connect", "session",
     )  # fmt: skip
 
     connect: Connect | None  # the CONNECT, once it came
@@ -70,6 +70,7 @@ class ServerConnection(Connection):
     _timeout: Deadline | None
     _keep_alive_due: Deadline | None
     _login_is_pending: bool
+    _on_end: Callable[[], object] | None
 
     def __init__(self, broker: Broker, transport: Transport, peer: str) -> None:
         settings = broker.settings
@@ -84,6 +85,7 @@ class ServerConnection(Connection):
         self._permissions = {}
         self._keep_alive_due = None
         self._login_is_pending = False
+        self._on_end = None
         self._timeout = broker.deadlines.at(broker.turn.now + settings.connect_timeout, self._connect_timed_out)
 
     # Packets
@@ -140,8 +142,11 @@ class ServerConnection(Connection):
             self._login_is_pending = True
             self.pause_reading()
 
-    def accept(self, authority: Authority | None) -> bool:
-        """The login is through; False when the client has gone meanwhile. `None` may do everything."""
+    def accept(self, authority: Authority | None, on_end: Callable[[], object] | None = None) -> bool:
+        """The login is through; False when the client has gone meanwhile or is refused all the same.
+
+        An `authority` of None may do everything. `on_end` is called when an accepted connection has ended.
+        """
         connect = self.connect
         if self.state != AUTHENTICATING or connect is None:
             return False
@@ -150,8 +155,9 @@ class ServerConnection(Connection):
         refusal = admission.will_refusal(connect, authority)
         if refusal is not None:
             self.refuse(refusal[0], refusal[1])
-            return True
+            return False
         self._cancel_timeout()
+        self._on_end = on_end
         self._authority = authority
         connack = admission.welcome(connect)
         session, connack.session_present = self._broker.sessions.open(
@@ -459,6 +465,9 @@ class ServerConnection(Connection):
             self._keep_alive_due = None
         self.close()
         self._broker.disconnected(self)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
 
     def _explain(self, packet: ConnAck | Disconnect, text: str) -> Packet:
         """Add a Reason String, if the client wants to know about problems (3.1.2.11.7) and it fits."""

@@ -59,11 +59,11 @@ class Connection:
     """One Network Connection. `version` is 3, 4 or 5 (or 0 before it is known), `peer` says where from."""
 
     __slots__ = (
-        "_counted", "_held", "_reading_paused", "_transport", "blocked", "decoder", "last_received", "metrics",
-        "outbox", "peer", "peer_maximum_packet_size", "state", "trace", "turn", "version", "wants_room",
+        "_counted", "_held", "_reading_paused", "blocked", "decoder", "last_received", "metrics",
+        "outbox", "peer", "peer_maximum_packet_size", "state", "trace", "transport", "turn", "version", "wants_room",
     )  # fmt: skip
 
-    _transport: Transport
+    transport: Transport
     turn: Turn
     metrics: Metrics
     peer: str
@@ -83,7 +83,7 @@ class Connection:
     def __init__(
         self, transport: Transport, turn: Turn, metrics: Metrics, maximum_packet_size: int, peer: str, trace: Trace | None
     ) -> None:
-        self._transport = transport
+        self.transport = transport
         self.turn = turn
         self.metrics = metrics
         self.peer = peer
@@ -165,7 +165,7 @@ class Connection:
             self.metrics.bytes_sent += len(data)
             if self.trace is not None:
                 self.trace.sent(self, data)
-            self._transport.write(data)
+            self.transport.write(data)
             if self.wants_room and not self.blocked and self.state == CONNECTED:
                 self.wants_room = False
                 self.room_made()
@@ -180,7 +180,7 @@ class Connection:
         self.blocked = False
         if self._reading_paused:
             self._reading_paused = False
-            self._transport.resume_reading()
+            self.transport.resume_reading()
         self.flush()
         if self.state == CONNECTED and not self.blocked:
             self.wants_room = False
@@ -198,14 +198,14 @@ class Connection:
     def _hold(self) -> None:
         if self.held() > HOLD_LIMIT and not self._reading_paused and self.state == CONNECTED:
             self._reading_paused = True
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def pause_reading(self) -> None:
-        self._transport.pause_reading()
+        self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         if not self._reading_paused:
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def close(self) -> None:
         """Write what is in the outbox and close; nothing that still comes in is looked at."""
@@ -214,7 +214,7 @@ class Connection:
         self.state = CLOSED
         self.blocked = False
         self.flush()
-        self._transport.close()
+        self.transport.close()
 
     @property
     def is_version_5(self) -> bool:

@@ -172,8 +172,12 @@ class Publish(Message):
         return frame(PUBLISH << 4 | flags, body)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same on the wire of MQTT 5.0."""
-        return isinstance(other, Publish) and self.encode(MQTT_5) == other.encode(MQTT_5)
+        """Whether both say the same; in which order their properties stand has no significance (2.2.2.2)."""
+        return isinstance(other, Publish) and self._content() == other._content()
+
+    def _content(self) -> tuple[object, ...]:
+        hop = (self.packet_id, self.dup, self.topic_alias, self.subscription_identifiers)
+        return self.topic_name, self.qos, self.retain, self.payload, self.properties, hop
 
     __hash__ = None  # type: ignore[assignment]
 

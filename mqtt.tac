@@ -1,0 +1,16 @@
+# An MQTT broker for `twistd -ny mqtt.tac`: the same as `twistd -n mqtt --port 1883`, to be changed to your needs.
+from __future__ import annotations
+
+from twisted.application.service import Application
+
+from mqttwist.broker.settings import Settings
+from mqttwist.net.login import accept_local
+from mqttwist.net.service import BrokerService
+
+application = Application("mqtt")
+broker = BrokerService(
+    ["tcp:1883:interface=127.0.0.1"],
+    settings=Settings(queue_messages=10_000, retry_interval=20.0),
+    login=accept_local,  # PortalLogin(make_portal([checker])) asks for a user name and password
+)
+broker.setServiceParent(application)

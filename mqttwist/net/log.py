@@ -1,0 +1,150 @@
+"""The broker's log: who came, what they asked for, what was refused or dropped and why, how they left."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from mqttwist.broker.connection import ServerConnection
+from mqttwist.session.connection import Connection
+from mqttwist.session.session import NEVER
+from mqttwist.wire.codec import decode_stream
+from mqttwist.wire.enums import ReasonCode
+from mqttwist.wire.errors import MQTTError
+from mqttwist.wire.packet import MQTT_5
+
+VERSIONS = {0: "?", 3: "3.1", 4: "3.1.1", 5: "5.0"}
+
+
+def _client_id(connection: ServerConnection) -> str:
+    return connection.connect.client_id if connection.connect is not None else "?"
+
+
+def _reason(reason_code: int) -> str:
+    return f"0x{reason_code:02X} {ReasonCode(reason_code).name.lower().replace('_', ' ')}"
+
+
+def _expiry(seconds: int) -> str:
+    if seconds == 0:
+        return "ends with the connection"
+    return "never expires" if seconds == NEVER else f"expires after {seconds} s"
+
+
+class LogObserver:
+    """Writes each event of the broker as one line, with its facts as keys of the event for structured logs."""
+
+    log = Logger(namespace="mqttwist.broker")
+
+    def connected(self, connection: ServerConnection, session_present: bool) -> None:
+        session, connect = connection.session, connection.connect
+        if session is None or connect is None:
+            return
+        self.log.info(
+            "{client_id!r} connected from {peer}: MQTT {version}, user {username!r}, keep alive {keep_alive} s, "
+            "{session} session that {expiry}{will}",
+            client_id=session.client_id,
+            peer=connection.peer,
+            version=VERSIONS[connection.version],
+            username=session.username,
+            keep_alive=connect.keep_alive,
+            session="resumed" if session_present else "new",
+            expiry=_expiry(session.expiry_interval),
+            will=f", will to {connect.will.topic_name!r}" if connect.will is not None else "",
+        )
+
+    def refused(self, connection: ServerConnection, reason_code: int, text: str) -> None:
+        connect = connection.connect
+        self.log.warn(
+            "{client_id!r} from {peer} refused: {text}{reason} (MQTT {version}, user {username!r})",
+            client_id=_client_id(connection),
+            peer=connection.peer,
+            text=text,
+            reason=f", {_reason(reason_code)}" if reason_code else "",
+            version=VERSIONS[connection.version],
+            username=connect.username if connect is not None else None,
+        )
+
+    def faulted(self, connection: ServerConnection, error: MQTTError) -> None:
+        self.log.warn(
+            "{client_id!r} from {peer} broke the protocol: {error}",
+            client_id=_client_id(connection),
+            peer=connection.peer,
+            error=str(error),
+            clause=error.clause,
+            reason_code=error.reason_code,
+        )
+
+    def subscribed(self, connection: ServerConnection, topic_filter: str, reason_code: int) -> None:
+        if reason_code < 0x80:
+            self.log.info(
+                "{client_id!r} subscribed to {topic_filter!r} at QoS {qos}",
+                client_id=_client_id(connection),
+                topic_filter=topic_filter,
+                qos=reason_code,
+            )
+        else:
+            self.log.warn(
+                "{client_id!r} must not subscribe to {topic_filter!r}: {reason}",
+                client_id=_client_id(connection),
+                topic_filter=topic_filter,
+                reason=_reason(reason_code),
+            )
+
+    def unsubscribed(self, connection: ServerConnection, topic_filter: str, reason_code: int) -> None:
+        self.log.info(
+            "{client_id!r} unsubscribed from {topic_filter!r}{note}",
+            client_id=_client_id(connection),
+            topic_filter=topic_filter,
+            note=", which it had not subscribed to" if reason_code else "",
+        )
+
+    def publish_refused(self, connection: ServerConnection, topic_name: str, reason_code: int) -> None:
+        self.log.warn(
+            "{client_id!r} must not publish to {topic_name!r}: {reason}",
+            client_id=_client_id(connection),
+            topic_name=topic_name,
+            reason=_reason(reason_code),
+        )
+
+    def disconnected(self, connection: ServerConnection, cause: str) -> None:
+        self.log.info(
+            "{client_id!r} disconnected from {peer}: {cause}",
+            client_id=_client_id(connection),
+            peer=connection.peer,
+            cause=cause,
+        )
+
+    def session_ended(self, client_id: str, cause: str) -> None:
+        self.log.info("Session of {client_id!r} ended: {cause}", client_id=client_id, cause=cause)
+
+    def will_published(self, client_id: str, topic_name: str) -> None:
+        self.log.info(
+            "Will of {client_id!r} published to {topic_name!r}", client_id=client_id, topic_name=topic_name
+        )
+
+    def dropped(self, client_id: str, reason: str, messages: int) -> None:
+        self.log.warn(
+            "{messages} messages for {client_id!r} dropped: {reason}",
+            client_id=client_id,
+            reason=reason,
+            messages=messages,
+        )
+
+
+class LogTrace:
+    """Writes every packet, at debug level. Only made when it is asked for, so it costs nothing otherwise."""
+
+    log = Logger(namespace="mqttwist.packets")
+
+    def received(self, connection: Connection, packet: bytes) -> None:
+        self._write("<-", connection, packet)
+
+    def sent(self, connection: Connection, packets: bytes) -> None:
+        self._write("->", connection, packets)
+
+    def _write(self, direction: str, connection: Connection, data: bytes) -> None:
+        try:
+            packets = [repr(packet) for packet in decode_stream(data, connection.version or MQTT_5)]
+        except MQTTError as error:
+            packets = [f"{data[:64].hex(' ')}: {error}"]
+        for packet in packets:
+            self.log.debug("{peer} {direction} {packet}", peer=connection.peer, direction=direction, packet=packet)

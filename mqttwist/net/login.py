@@ -1,0 +1,71 @@
+"""How the broker's logins are done: by cred, or by where the client is."""
+
+from __future__ import annotations
+
+from twisted.cred.portal import Portal
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mqttwist.broker.connection import ServerConnection
+from mqttwist.net.address import is_local
+from mqttwist.net.auth import FullAuthority, IAuthority, LoginRefused, Logout, ServerBusy, credentials_of, login
+from mqttwist.wire.connect import Connect
+from mqttwist.wire.enums import ReasonCode
+
+
+def _address_of(connection: ServerConnection) -> IAddress:
+    address: IAddress = getattr(connection.transport, "address")  # noqa: B009 - the core's transport has none
+    return address
+
+
+class PortalLogin:
+    """Asks a `twisted.cred` portal for an `IAuthority`."""
+
+    _log = Logger(namespace="mqttwist.broker")
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+
+    def __call__(self, connection: ServerConnection, connect: Connect) -> None:
+        credentials = credentials_of(
+            connect.username, connect.password, connect.client_id, _address_of(connection)
+        )
+        deferred = login(self._portal, credentials)
+        deferred.addCallback(self._accept, connection)
+        deferred.addErrback(self._refuse, connection, connect)
+        deferred.addErrback(self._report, connection)
+
+    def _accept(self, avatar: tuple[IAuthority, Logout], connection: ServerConnection) -> None:
+        authority, logout = avatar
+        # One that allows everything need not be asked for every message.
+        accepted = connection.accept(None if type(authority) is FullAuthority else authority, logout)
+        if not accepted:
+            logout()
+
+    def _refuse(self, failure: Failure, connection: ServerConnection, connect: Connect) -> None:
+        if failure.check(LoginRefused) is not None:
+            if connect.username is None and connect.password is None:
+                connection.refuse(ReasonCode.NOT_AUTHORIZED.value, "a user name and password are needed")
+            else:
+                connection.refuse(ReasonCode.BAD_USER_NAME_OR_PASSWORD.value, "bad user name or password")
+        elif failure.check(ServerBusy) is not None:
+            connection.refuse(ReasonCode.SERVER_BUSY.value, "too many logins at once")
+        else:
+            self._log.failure("The login of {peer} could not be checked", failure, peer=connection.peer)
+            connection.refuse(ReasonCode.SERVER_UNAVAILABLE.value, "the login could not be checked")
+
+    def _report(self, failure: Failure, connection: ServerConnection) -> None:
+        self._log.failure("Error in the broker while accepting {peer}", failure, peer=connection.peer)
+        connection.lost("error in the broker")
+
+
+def accept_local(connection: ServerConnection, connect: Connect) -> None:
+    """The safe default: whoever is on this machine is let in, and nobody else."""
+    if is_local(_address_of(connection)):
+        connection.accept(None)
+    else:
+        connection.refuse(
+            ReasonCode.NOT_AUTHORIZED.value,
+            "only clients on this machine are let in, since neither --auth nor --allow-anonymous is set",
+        )

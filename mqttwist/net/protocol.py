@@ -1,0 +1,184 @@
+"""The Twisted protocol of one client: carries bytes between a transport and the core's `ServerConnection`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mqttwist.broker.broker import Broker
+from mqttwist.net.address import peer_name
+
+if TYPE_CHECKING:
+    from mqttwist.broker.connection import ServerConnection
+
+LINGER = 5.0  # seconds; how long a peer may take to read our last words
+
+
+@implementer(IPushProducer)
+class MQTTServerProtocol(Protocol):
+    """One Network Connection of the broker.
+
+    It is what the core calls a transport (`write`, `close`, `pause_reading`, `resume_reading`), and the producer
+    that Twisted tells when the peer reads too slowly.
+    """
+
+    _log = Logger(namespace="mqttwist.broker")
+
+    def __init__(self, broker: Broker, clock: IReactorTime) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._connection: ServerConnection | None = None
+        self._linger: IDelayedCall | None = None
+
+    # What Twisted calls
+
+    def connectionMade(self) -> None:
+        transport = self._twisted_transport()
+        no_delay = getattr(transport, "setTcpNoDelay", None)
+        if no_delay is not None:
+            no_delay(True)
+        transport.registerProducer(self, True)
+        self.write = transport.write  # type: ignore[method-assign]
+        self._connection = self._broker.connect(self, peer_name(transport.getPeer()))
+
+    def dataReceived(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            connection.receive_data(data)
+        except Exception:
+            self._abandon(connection)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        connection, self._connection = self._connection, None
+        if isinstance(self.factory, MQTTServerFactory):
+            self.factory.has_lost(self)
+        if connection is not None:
+            clean = reason.check(ConnectionDone) is not None
+            connection.lost("closed by the client without DISCONNECT" if clean else reason.getErrorMessage())
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full."""
+        if self._connection is not None:
+            self._connection.transport_full()
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty again."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            connection.transport_ready()
+        except Exception:
+            self._abandon(connection)
+
+    def stopProducing(self) -> None:
+        """The transport is going away; `connectionLost` tells."""
+
+    # What the core calls
+
+    def write(self, data: bytes) -> None:
+        """Send `data`. `connectionMade` puts the transport's own method here, to save a call."""
+        raise RuntimeError("write before connectionMade")
+
+    def close(self) -> None:
+        """Close so that the peer can read what was written last.
+
+        To close a socket with unread input resets the connection, and the peer may never see the DISCONNECT before
+        it. So TCP is closed on our side only, what still comes in is thrown away, and the peer has `LINGER` seconds
+        to close its side.
+        """
+        transport = self._twisted_transport()
+        transport.unregisterProducer()
+        self.resume_reading()
+        self._linger = self._clock.callLater(LINGER, self._abort)
+        half_close = getattr(transport, "loseWriteConnection", None)
+        if half_close is None or ISSLTransport.providedBy(transport):
+            transport.loseConnection()
+        else:
+            half_close()
+
+    def pause_reading(self) -> None:
+        self._twisted_transport().pauseProducing()
+
+    def resume_reading(self) -> None:
+        self._twisted_transport().resumeProducing()
+
+    @property
+    def address(self) -> IAddress:
+        """Where the client is."""
+        address: IAddress = self._twisted_transport().getPeer()
+        return address
+
+    # Inside
+
+    def _twisted_transport(self) -> Any:
+        """The transport, which is more than an `ITransport`: a consumer and, most often, half-closeable."""
+        if self.transport is None:
+            raise RuntimeError("the protocol has no transport")
+        return self.transport
+
+    def _abandon(self, connection: ServerConnection) -> None:
+        """The broker itself has failed on this connection: log it, and let the others live."""
+        self._log.failure("Error in the broker while serving {peer}; its connection is closed", peer=connection.peer)
+        self._abort()
+
+    def _abort(self) -> None:
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
+        self._linger = None
+        transport = self._twisted_transport()
+        abort = getattr(transport, "abortConnection", transport.loseConnection)
+        abort()
+
+
+class MQTTServerFactory(Factory):
+    """Makes an `MQTTServerProtocol` for each client of `broker`; `clock` is the reactor or a test's clock."""
+
+    noisy = False
+
+    def __init__(self, broker: Broker, clock: IReactorTime) -> None:
+        self.broker = broker
+        self._clock = clock
+        self._protocols: set[MQTTServerProtocol] = set()
+        self._waiting_for_none: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> MQTTServerProtocol:
+        protocol = MQTTServerProtocol(self.broker, self._clock)
+        protocol.factory = self
+        self._protocols.add(protocol)
+        return protocol
+
+    def has_lost(self, protocol: MQTTServerProtocol) -> None:
+        """The transport of `protocol` is gone."""
+        self._protocols.discard(protocol)
+        if not self._protocols:
+            waiting, self._waiting_for_none = self._waiting_for_none, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def when_none_is_left(self) -> Deferred[None]:
+        """Fires when the transports of all clients are gone."""
+        deferred: Deferred[None] = Deferred()
+        if self._protocols:
+            self._waiting_for_none.append(deferred)
+        else:
+            deferred.callback(None)
+        return deferred

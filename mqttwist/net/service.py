@@ -1,0 +1,218 @@
+"""The broker as a Twisted service: it listens, keeps time, and can be used from inside the process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mqttwist import __version__
+from mqttwist.broker.broker import Broker, accept_everybody
+from mqttwist.broker.doors import Login, Observer
+from mqttwist.broker.local import LocalReceiver
+from mqttwist.broker.settings import Settings
+from mqttwist.broker.sys_topics import SysTopics
+from mqttwist.net.address import peer_name
+from mqttwist.net.log import LogObserver, LogTrace
+from mqttwist.net.protocol import MQTTServerFactory
+from mqttwist.session.store import Store
+from mqttwist.stores.memory import MemoryStore
+from mqttwist.wire.message import Message
+from mqttwist.wire.properties import Properties
+from mqttwist.wire.subscribe import SubscriptionOptions
+from mqttwist.wire.topics import check_topic_filter
+
+TICK = 1.0  # seconds between two looks at what is due
+DELIVERIES_A_TURN = 1000  # how many messages a subscriber in the process is handed before others have a turn
+
+
+class LocalSubscription:
+    """A subscription from inside the process, made by `BrokerService.subscribe`."""
+
+    _log = Logger(namespace="mqttwist.broker")
+
+    def __init__(
+        self, service: BrokerService, topic_filter: str, callback: Callable[[Message], object], qos: int
+    ) -> None:
+        self.topic_filter = topic_filter
+        self._service = service
+        self._callback = callback
+        self._waiting: deque[Message] = deque()
+        self._scheduled = False
+        self._cancelled = False
+        self._receiver = LocalReceiver(f"in-process:{topic_filter}", self._take)
+        service.broker.subscribe(self._receiver, SubscriptionOptions(topic_filter, qos))
+
+    def unsubscribe(self) -> None:
+        """Stop: the callback is not called any more, not even for what was published before."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._waiting.clear()
+            self._service.broker.unsubscribe(self._receiver, self.topic_filter)
+
+    def _take(self, message: Message, qos: int, retain: bool) -> None:
+        """Put the message aside: the callback runs when the broker's turn is over, so it may publish."""
+        self._waiting.append(message)
+        if not self._scheduled:
+            self._scheduled = True
+            self._service.clock.callLater(0, self._hand_out)
+
+    def _hand_out(self) -> None:
+        self._scheduled = False
+        for _ in range(min(len(self._waiting), DELIVERIES_A_TURN)):
+            if not self._waiting:  # the callback has unsubscribed
+                return
+            try:
+                self._callback(self._waiting.popleft())
+            except Exception:
+                self._log.failure("Error in the subscriber to {topic_filter!r}", topic_filter=self.topic_filter)
+        if self._waiting and not self._scheduled:
+            self._scheduled = True
+            self._service.clock.callLater(0, self._hand_out)
+
+
+class BrokerService(Service):
+    """An MQTT broker that listens on `endpoints` while it runs.
+
+    `endpoints` are Twisted server endpoints or their descriptions (``"tcp:1883:interface=127.0.0.1"``); none at
+    all is right for use inside the process only. `reactor` is the clock and what descriptions are resolved with;
+    without one the installed reactor is used. What `store` keeps survives `stopService`.
+    """
+
+    log = Logger(namespace="mqttwist.broker")
+
+    def __init__(
+        self,
+        endpoints: Iterable[str | IStreamServerEndpoint] = (),
+        *,
+        reactor: Any = None,
+        settings: Settings | None = None,
+        store: Store | None = None,
+        login: Login = accept_everybody,
+        observer: Observer | None = None,
+        log_packets: bool = False,
+    ) -> None:
+        if reactor is None:
+            from twisted.internet import reactor
+        self.clock: IReactorTime = reactor
+        self._endpoints = [
+            serverFromString(reactor, endpoint) if isinstance(endpoint, str) else endpoint for endpoint in endpoints
+        ]
+        self._settings = settings or Settings()
+        self.broker = Broker(
+            store if store is not None else MemoryStore(),
+            reactor.seconds,
+            self._settings,
+            login,
+            observer if observer is not None else LogObserver(),
+            LogTrace() if log_packets else None,
+        )
+        self.factory = MQTTServerFactory(self.broker, reactor)
+        self._ports: list[IListeningPort] = []
+        self._listening: list[Deferred[Any]] = []
+        self._loops: list[LoopingCall] = []
+
+    # Service
+
+    def privilegedStartService(self) -> None:
+        """Listen; raises at once (`CannotListenError`, say) when an endpoint can't."""
+        self._listen()
+
+    def startService(self) -> None:
+        """Listen, if that was not done before, and begin to keep time."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._listen()
+        self._every(TICK, self.broker.tick)
+        if self._settings.retry_interval:
+            self._every(max(TICK, self._settings.retry_interval / 10), self.broker.send_overdue)
+        if self._settings.sys_interval and self._settings.retain_available:
+            self._every(self._settings.sys_interval, SysTopics(self.broker).publish)
+        self.log.info("mqttwist {version} is ready", version=__version__)
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop listening, say goodbye to every client (0x8B), and stop the clocks; fires when all are gone."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        for loop in self._loops:
+            loop.stop()
+        self._loops.clear()
+        clients = self.broker.sessions.connected
+        stopped = [deferred for port in self._ports if (deferred := port.stopListening()) is not None]
+        for waiting in self._listening:
+            waiting.cancel()
+        self._ports.clear()
+        self._listening.clear()
+        self.broker.shut_down()
+        self.log.info(
+            "mqttwist stops: {clients} clients sent away, {sessions} sessions and {retained} retained messages left",
+            clients=clients,
+            sessions=len(self.broker.sessions),
+            retained=len(self.broker.router.retained),
+        )
+        return DeferredList([*stopped, self.factory.when_none_is_left()])
+
+    @property
+    def ports(self) -> tuple[IListeningPort, ...]:
+        """What the service listens on: ask one `getHost()` for the port number it was given."""
+        return tuple(self._ports)
+
+    def _listen(self) -> None:
+        if self._listening:
+            return
+        for endpoint in self._endpoints:
+            failures: list[Failure] = []
+            deferred = endpoint.listen(self.factory)
+            deferred.addCallback(self._has_port)
+            deferred.addErrback(failures.append)
+            self._listening.append(deferred)
+            if failures:
+                failures[0].raiseException()
+
+    def _has_port(self, port: IListeningPort) -> None:
+        self._ports.append(port)
+        self.log.info("Listening on {address}", address=peer_name(port.getHost()))
+
+    def _every(self, interval: float, call: Callable[[], object]) -> None:
+        loop = LoopingCall(call)
+        loop.clock = self.clock
+        self._loops.append(loop)
+        loop.start(interval, now=False).addErrback(self._loop_failed, interval, call)
+
+    def _loop_failed(self, failure: Failure, interval: float, call: Callable[[], object]) -> None:
+        self.log.failure("Error in the broker while doing what is due; it goes on", failure)
+        if self.running:
+            self._every(interval, call)
+
+    # In-process use
+
+    def publish(
+        self,
+        topic_name: str,
+        payload: bytes,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties | None = None,
+    ) -> bool:
+        """Publish a message to the broker's subscribers; False when there are none for this topic.
+
+        `qos` 0..2. Raises `ValueError` for a Topic Name that is none, a QoS that is none, or a property that can't
+        be said.
+        """
+        return self.broker.publish(Message.create(topic_name, payload, qos, retain, properties))
+
+    def subscribe(self, topic_filter: str, callback: Callable[[Message], object], qos: int = 2) -> LocalSubscription:
+        """Have `callback(message)` called for every message that `topic_filter` matches.
+
+        Retained messages come first. The callback runs soon after the message was published, in the order of
+        publishing, and may publish, subscribe and unsubscribe; what it raises is logged. `ValueError` for a Topic
+        Filter that is none.
+        """
+        check_topic_filter(topic_filter)
+        return LocalSubscription(self, topic_filter, callback, qos)
