@@ -1,1 +1,1 @@
-"""Packets <-> messages: chapter 4 of the specification, for both roles. Knows neither broker nor transport."""
+"""Packets <-> messages: chapter 4 of the specification, for both roles; it knows no broker and no socket."""

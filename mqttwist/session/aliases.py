@@ -21,7 +21,8 @@ class InboundAliases:
     def resolve(self, publish: Publish) -> None:
         """Learn the alias of `publish`, or give it the Topic Name that its alias stands for.
 
-        Raises `ProtocolError`: 0x94 for an alias beyond the maximum [MQTT-3.3.2-9], 0x82 for one not set before.
+        Raises `ProtocolError`: 0x94 for an alias beyond the maximum [MQTT-3.3.2-9], 0x82 for one that was
+        not set before.
         """
         alias = publish.topic_alias
         if alias > self._maximum:

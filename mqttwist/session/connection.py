@@ -1,11 +1,11 @@
 """The half of a Network Connection that client and server share: bytes in, packets out, no socket.
 
-`receive_data` takes what was read, cuts it into packets and hands each to `packet_received`, which the two roles
-implement. What is to be sent gathers in an outbox and is written once at the end of the turn. A fault of the peer
-is caught in one place, here, and answered by `fail`.
+`receive_data` takes what was read, cuts it into packets and hands each to `packet_received`, which the two
+roles implement. What is to be sent gathers in an outbox and is written once at the end of the turn. A fault
+of the peer is caught in one place, here, and answered by `fail`.
 
-A transport that is full says so (`transport_full`): the outbox then keeps what is sent, up to `HOLD_LIMIT`; beyond
-it nothing more is read from this peer until it reads.
+A transport that is full says so (`transport_full`): the outbox then keeps what is sent, up to `HOLD_LIMIT`;
+beyond it nothing more is read from this peer until it reads.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Connection:
     """One Network Connection. `version` is 3, 4 or 5 (or 0 before it is known), `peer` says where from."""
 
     __slots__ = (
-        "_counted", "_held", "_reading_paused", "blocked", "decoder", "last_received", "metrics",
-        "outbox", "peer", "peer_maximum_packet_size", "state", "trace", "transport", "turn", "version", "wants_room",
+        "_counted", "_held", "_reading_paused", "blocked", "decoder", "last_received", "metrics", "outbox",
+        "peer", "peer_maximum_packet_size", "state", "trace", "transport", "turn", "version", "wants_room",
     )  # fmt: skip
 
     transport: Transport
@@ -81,7 +81,13 @@ class Connection:
     _reading_paused: bool
 
     def __init__(
-        self, transport: Transport, turn: Turn, metrics: Metrics, maximum_packet_size: int, peer: str, trace: Trace | None
+        self,
+        transport: Transport,
+        turn: Turn,
+        metrics: Metrics,
+        maximum_packet_size: int,
+        peer: str,
+        trace: Trace | None,
     ) -> None:
         self.transport = transport
         self.turn = turn

@@ -21,9 +21,9 @@ class Delivery:
     """A message that waits for its turn or for an acknowledgement.
 
     `awaiting` is the packet type that is to come next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent.
-    `share` is the full filter of the Shared Subscription it came by, "" for others: while it was not sent, another
-    member may have it. `replayed` marks a retained message that is sent because of a SUBSCRIBE: it does not count
-    against the limits of the queue, since it takes no memory of its own.
+    `share` is the full filter of the Shared Subscription it came by, "" for others: while it was not sent,
+    another member may have it. `replayed` marks a retained message that is sent because of a SUBSCRIBE: it
+    does not count against the limits of the queue, since it takes no memory of its own.
     """
 
     __slots__ = (

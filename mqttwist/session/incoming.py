@@ -8,8 +8,8 @@ from mqttwist.wire.errors import ProtocolError
 class IncomingFlow:
     """Which QoS 2 messages were received and not yet released.
 
-    `unreleased` is Session State: it outlives the connection. `receive_maximum` is what we told the peer, 0 for none
-    (before MQTT 5.0).
+    `unreleased` is Session State: it outlives the connection. `receive_maximum` is what we told the peer, 0
+    for none (before MQTT 5.0).
     """
 
     __slots__ = ("_open", "receive_maximum", "unreleased")
@@ -29,7 +29,7 @@ class IncomingFlow:
         self._open.clear()
 
     def is_new(self, packet_id: int) -> bool:
-        """Whether a QoS 2 PUBLISH is a new Application Message and not one that was sent again [MQTT-4.3.3-10].
+        """Whether a QoS 2 PUBLISH is a new Application Message, not one that was sent again [MQTT-4.3.3-10].
 
         Raises `ProtocolError` 0x93 when more are under way than the Receive Maximum allows [MQTT-3.3.4-7].
         """

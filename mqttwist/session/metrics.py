@@ -36,8 +36,8 @@ class Metrics:
 class Drops:
     """Messages that were not delivered, by client and by reason: none goes without a word.
 
-    `totals` counts since the start; `take` hands out what has come together since the last call, so that a flood
-    becomes one line in the log for each client and reason.
+    `totals` counts since the start; `take` hands out what has come together since the last call, so that a
+    flood becomes one line in the log for each client and reason.
     """
 
     __slots__ = ("_recent", "totals")

@@ -1,8 +1,9 @@
 """The sender's side of QoS 0, 1 and 2 (4.3), of the send quota (4.9) and of sending again (4.4).
 
-A message is sent at once when it can be; else it waits in a bounded queue. Why it waits has a name (`PAUSE_*`).
-Messages of QoS 1 and 2 stay in `in_flight` under their Packet Identifier, in the order in which they were first
-sent, until the receiver has confirmed them; after a reconnection they are sent again in that order.
+A message is sent at once when it can be; else it waits in a bounded queue. Why it waits has a name
+(`PAUSE_*`). Messages of QoS 1 and 2 stay in `in_flight` under their Packet Identifier, in the order in which
+they were first sent, until the receiver has confirmed them; after a reconnection they are sent again in that
+order.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class OutgoingFlow(Receiver):
         self._unsent.clear()
 
     def resume(self) -> None:
-        """Send again what is unconfirmed, in the original order [MQTT-4.4.0-1] [MQTT-4.6.0-1], then what waits."""
+        """Send again what is unconfirmed [MQTT-4.4.0-1], in its order [MQTT-4.6.0-1], then what waits."""
         self._send_again()
         self.pump()
 
@@ -114,7 +115,13 @@ class OutgoingFlow(Receiver):
     # Delivering
 
     def deliver(
-        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str, replayed: bool
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str,
+        replayed: bool,
     ) -> bool:
         connection = self.connection
         if qos == 0:
@@ -128,7 +135,13 @@ class OutgoingFlow(Receiver):
         return self._send_first(connection, delivery)
 
     def _deliver_later(
-        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str, replayed: bool
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str,
+        replayed: bool,
     ) -> bool:
         connection = self.connection
         if qos == 0 and not replayed:
@@ -192,7 +205,13 @@ class OutgoingFlow(Receiver):
                 return packet_id
 
     def _send_publish(
-        self, connection: Connection, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], packet_id: int
+        self,
+        connection: Connection,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        packet_id: int,
     ) -> bool:
         """Put a PUBLISH with DUP 0 into the outbox; False when it must not be sent."""
         if self._form and (identifiers or message.message_expiry_interval >= 0 or self._aliases is not None):
@@ -212,7 +231,13 @@ class OutgoingFlow(Receiver):
         return True
 
     def _send_adapted(
-        self, connection: Connection, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], packet_id: int
+        self,
+        connection: Connection,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        packet_id: int,
     ) -> bool:
         """The same for a message that looks different for this receiver: alias, identifiers, time left."""
         if message.expires_at and message.expires_at <= connection.turn.now:
@@ -314,7 +339,9 @@ class OutgoingFlow(Receiver):
         if message is None:
             self._send_pubrel(connection, delivery.packet_id, 0)
             return
-        publish = self._adapt(message, delivery.qos, delivery.retain, delivery.identifiers, delivery.packet_id)
+        publish = self._adapt(
+            message, delivery.qos, delivery.retain, delivery.identifiers, delivery.packet_id
+        )
         publish.dup = True
         encoded = publish.encode(connection.version)
         if len(encoded) > connection.peer_maximum_packet_size:
@@ -339,7 +366,9 @@ class OutgoingFlow(Receiver):
         self.in_flight.clear()
         self._unsent.clear()
         self.waiting.clear()
-        movable = [one for one in unconfirmed if one.share and one.qos == 1] + [one for one in waiting if one.share]
+        movable = [one for one in unconfirmed if one.share and one.qos == 1] + [
+            one for one in waiting if one.share
+        ]
         lost = len(unconfirmed) + len(waiting) - len(movable)
         if lost:
             self._drops.count(self.client_id, drop.SESSION_ENDED, lost)

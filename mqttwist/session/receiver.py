@@ -19,12 +19,18 @@ class Receiver:
 
     @abstractmethod
     def deliver(
-        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str, replayed: bool
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str,
+        replayed: bool,
     ) -> bool:
         """Send `message` at `qos`, or keep it until it can be sent; False when it had to be dropped.
 
-        `share` is the Shared Subscription it comes by or "", `replayed` says that it is a retained message sent
-        because of a SUBSCRIBE.
+        `share` is the Shared Subscription it comes by or "", `replayed` says that it is a retained message
+        sent because of a SUBSCRIBE.
         """
 
     @property

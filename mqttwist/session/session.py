@@ -32,7 +32,9 @@ class Session:
     `expiry_interval` in seconds: 0 ends the session with its connection, `NEVER` keeps it for good.
     """
 
-    __slots__ = ("client_id", "expiry_interval", "incoming", "outgoing", "subscriptions", "username", "version")
+    __slots__ = (
+        "client_id", "expiry_interval", "incoming", "outgoing", "subscriptions", "username", "version",
+    )  # fmt: skip
 
     client_id: str
     username: str | None

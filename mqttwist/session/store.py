@@ -10,7 +10,10 @@ from mqttwist.wire.message import Message
 
 
 class Store(Protocol):
-    """Keeps Sessions and retained messages. The broker reads it once, at its start, and then tells it of changes."""
+    """Keeps Sessions and retained messages.
+
+    The broker reads it once, at its start, and then tells it of changes.
+    """
 
     def sessions(self) -> Iterable[Session]:
         """The sessions kept, none of them connected."""

@@ -32,8 +32,8 @@ class QueueLimits:
 class WaitingQueue:
     """First in, first out; when it is full the oldest QoS 0 message goes first, then what would come in.
 
-    An evicted delivery stays in its place as an empty shell (`message` is None) until it comes to the front or the
-    shells outnumber the rest, so that evicting costs the same however long the queue is.
+    An evicted delivery stays in its place as an empty shell (`message` is None) until it comes to the front
+    or the shells outnumber the rest, so that evicting costs the same however long the queue is.
     """
 
     __slots__ = ("_deliveries", "_evictable", "_shells", "limits", "messages", "qos_0", "size")
