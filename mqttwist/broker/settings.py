@@ -12,7 +12,7 @@ from mqttwist.session.session import NEVER
 from mqttwist.wire.decoder import LARGEST_PACKET
 
 
-def _limit(default: float, minimum: float, maximum: float, unit: str, help_text: str) -> Any:
+def _limit(default: Any, minimum: Any, maximum: Any, unit: str, help_text: str) -> Any:
     return field(
         default=default, metadata={"minimum": minimum, "maximum": maximum, "unit": unit, "help": help_text}
     )
