@@ -52,7 +52,7 @@ class Admission:
         return None
 
     def _may_be_nameless(self, connect: Connect) -> bool:
-        """An id is assigned in MQTT 5.0, and in 3.1.1 to a client without a session (3.1.1: [MQTT-3.1.3-7])."""
+        """MQTT 5.0 assigns an id, 3.1.1 to a client with Clean Session only (3.1.1: [MQTT-3.1.3-7])."""
         return connect.version == MQTT_5 or connect.clean_start
 
     # After the login
@@ -93,7 +93,7 @@ class Admission:
         return ConnAck(False, 0, properties)
 
     def expiry_interval(self, connect: Connect) -> int:
-        """Session Expiry Interval in seconds; Clean Session 0 of 3.x asks for a session that does not expire."""
+        """Session Expiry Interval in seconds; Clean Session 0 of 3.x asks for one that does not expire."""
         if connect.version == MQTT_5:
             wanted = connect.properties.session_expiry_interval or 0
         else:

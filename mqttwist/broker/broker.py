@@ -1,8 +1,7 @@
 """The broker: one object that holds all parts of the core and is told the time.
 
-    connection = broker.connect(transport, peer)     a Network Connection was made
-    connection.receive_data(data)                    ... and read from
-    broker.tick()                                    about once a second
+`broker.connect(transport, peer)` is called when a Network Connection was made, `connection.receive_data(data)`
+when something was read from it, and `broker.tick()` about once a second.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ class Broker:
     """`clock` answers seconds from any origin; `new_client_id` makes the ids that clients are assigned."""
 
     __slots__ = (
-        "_connections", "deadlines", "drops", "login", "metrics", "new_client_id", "observer", "router", "sessions",
-        "settings", "trace", "turn",
+        "_connections", "deadlines", "drops", "login", "metrics", "new_client_id", "observer", "router",
+        "sessions", "settings", "trace", "turn",
     )  # fmt: skip
 
     settings: Settings
@@ -106,7 +105,7 @@ class Broker:
         return len(self._connections)
 
     def shut_down(self) -> None:
-        """Say goodbye to every client (0x8B) and close; sessions stay with the store as far as it keeps them."""
+        """Say goodbye to every client (0x8B) and close; sessions stay as far as the store keeps them."""
         self.turn.begin()
         for connection in list(self._connections):
             connection.shut_down()
@@ -122,7 +121,7 @@ class Broker:
         self.report_drops()
 
     def send_overdue(self) -> None:
-        """Send again what 3.x clients have not acknowledged in time; call it often enough for `retry_interval`."""
+        """Send again what 3.x clients have not acknowledged for `retry_interval`: to be called often."""
         if self.settings.retry_interval == 0:
             return
         self.turn.begin()

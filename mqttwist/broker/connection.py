@@ -13,7 +13,14 @@ from mqttwist.broker.admission import Admission
 from mqttwist.broker.deadlines import Deadline
 from mqttwist.broker.doors import Authority
 from mqttwist.session.aliases import InboundAliases
-from mqttwist.session.connection import AUTHENTICATING, AWAITING_CONNECT, CLOSED, CONNECTED, Connection, Transport
+from mqttwist.session.connection import (
+    AUTHENTICATING,
+    AWAITING_CONNECT,
+    CLOSED,
+    CONNECTED,
+    Connection,
+    Transport,
+)
 from mqttwist.session.session import Session, Subscription
 from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec, decode_acknowledgement
 from mqttwist.wire.codec import decode_packet
@@ -29,15 +36,12 @@ from mqttwist.wire.packet import (
     MQTT_5,
     PACKET_NAMES,
     PINGREQ,
-    PINGRESP,
     PUBACK,
     PUBCOMP,
     PUBLISH,
     PUBREC,
     PUBREL,
-    SUBACK,
     SUBSCRIBE,
-    UNSUBACK,
     UNSUBSCRIBE,
     Packet,
 )
@@ -57,8 +61,8 @@ class ServerConnection(Connection):
     """One client's Network Connection, as the Server sees it."""
 
     __slots__ = (
-        "_aliases", "_authority", "_broker", "_keep_alive_due", "_login_is_pending", "_on_end", "_permissions",
-        "_timeout", "connect", "session",
+        "_aliases", "_authority", "_broker", "_keep_alive_due", "_login_is_pending", "_on_end",
+        "_permissions", "_timeout", "connect", "session",
     )  # fmt: skip
 
     connect: Connect | None  # the CONNECT, once it came
@@ -86,7 +90,9 @@ class ServerConnection(Connection):
         self._keep_alive_due = None
         self._login_is_pending = False
         self._on_end = None
-        self._timeout = broker.deadlines.at(broker.turn.now + settings.connect_timeout, self._connect_timed_out)
+        self._timeout = broker.deadlines.at(
+            broker.turn.now + settings.connect_timeout, self._connect_timed_out
+        )
 
     # Packets
 
@@ -221,10 +227,13 @@ class ServerConnection(Connection):
     def _check_keep_alive(self, now: float, limit: float) -> None:
         due = self.last_received + limit
         if due > now:
-            self._keep_alive_due = self._broker.deadlines.at(due, lambda later: self._check_keep_alive(later, limit))
+            self._keep_alive_due = self._broker.deadlines.at(
+                due, lambda later: self._check_keep_alive(later, limit)
+            )
             return
         self._keep_alive_due = None
-        self.disconnect(ReasonCode.KEEP_ALIVE_TIMEOUT.value, f"nothing heard for {limit:g} s")  # [MQTT-3.1.2-22]
+        # [MQTT-3.1.2-22]
+        self.disconnect(ReasonCode.KEEP_ALIVE_TIMEOUT.value, f"nothing heard for {limit:g} s")
 
     # PUBLISH and its acknowledgements (3.3 - 3.7)
 
@@ -272,9 +281,9 @@ class ServerConnection(Connection):
     def _refusal(self, publish: Publish, session: Session) -> int:
         """The Reason Code for a message that is not accepted; 0 for one that is."""
         reason_code = SUCCESS
-        if publish.topic_name.startswith("$") and publish.topic_name.startswith("$SYS/"):
-            reason_code = ReasonCode.NOT_AUTHORIZED.value
-        elif self._authority is not None and not self._may_publish(self._authority, publish):
+        if publish.topic_name.startswith("$SYS/") or (
+            self._authority is not None and not self._may_publish(self._authority, publish)
+        ):
             reason_code = ReasonCode.NOT_AUTHORIZED.value
         elif publish.qos == 1 and publish.packet_id in session.incoming.unreleased and self.version == MQTT_5:
             reason_code = ReasonCode.PACKET_IDENTIFIER_IN_USE.value
@@ -294,7 +303,7 @@ class ServerConnection(Connection):
         return allowed
 
     def _acknowledge(self, packet: Acknowledgement) -> None:
-        """Send PUBACK, PUBREC or PUBCOMP; before MQTT 5.0 there is no way to say no (3.1.1: [MQTT-3.3.5-2])."""
+        """Send PUBACK, PUBREC or PUBCOMP; before MQTT 5.0 none can say no (3.1.1: [MQTT-3.3.5-2])."""
         if self.version != MQTT_5:
             packet.reason_code = SUCCESS
         self.send(packet.encode(self.version))
@@ -352,7 +361,8 @@ class ServerConnection(Connection):
         return qos
 
     def _subscription_refusal(self, session: Session, options: SubscriptionOptions) -> int:
-        if self._authority is not None and not self._authority.may_subscribe(options.topic_filter, options.qos):
+        authority = self._authority
+        if authority is not None and not authority.may_subscribe(options.topic_filter, options.qos):
             return ReasonCode.NOT_AUTHORIZED.value
         is_new = options.topic_filter not in session.subscriptions
         if is_new and len(session.subscriptions) >= self._broker.settings.maximum_subscriptions:

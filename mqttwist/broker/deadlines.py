@@ -1,4 +1,4 @@
-"""Everything that is due at some time: keep alive, connect timeout, session expiry, will delay, retained expiry.
+"""Everything that is due at some time: keep alive, connect timeout, session expiry, will delay, ...
 
 One heap for all of them; `tick(now)` calls what is due. Nothing here reads a clock.
 """

@@ -42,7 +42,7 @@ class Observer(Protocol):
         """A client was accepted."""
 
     def refused(self, connection: ServerConnection, reason_code: int, text: str) -> object:
-        """A client was not accepted: CONNACK said `reason_code`, or the connection was closed without a word."""
+        """A client was not accepted: CONNACK said `reason_code`, or (0) the connection was just closed."""
 
     def faulted(self, connection: ServerConnection, error: MQTTError) -> object:
         """The peer broke the protocol; the connection is closed."""

@@ -11,8 +11,8 @@ from mqttwist.wire.message import Message
 class LocalReceiver(Receiver):
     """Calls `take(message, qos, retain)` in the turn in which the message is published.
 
-    `qos` and `retain` are those of this delivery. `take` must not raise, and must not publish: whoever wants to do
-    that puts the message aside until the turn is over.
+    `qos` and `retain` are those of this delivery. `take` must not raise, and must not publish: whoever wants
+    to do that puts the message aside until the turn is over.
     """
 
     __slots__ = ("_take",)
@@ -24,7 +24,13 @@ class LocalReceiver(Receiver):
         self._take = take
 
     def deliver(
-        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str, replayed: bool
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str,
+        replayed: bool,
     ) -> bool:
         self._take(message, qos, retain)
         return True

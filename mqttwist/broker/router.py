@@ -24,7 +24,8 @@ class Router:
     """The subscriptions of all sessions and the retained messages of all topics."""
 
     __slots__ = (
-        "_authorities", "_deadlines", "_drops", "_maximum_retained", "_store", "_turn", "retained", "subscriptions",
+        "_authorities", "_deadlines", "_drops", "_maximum_retained", "_store", "_turn", "retained",
+        "subscriptions",
     )  # fmt: skip
 
     subscriptions: Subscriptions
@@ -36,7 +37,9 @@ class Router:
     _drops: Drops
     _maximum_retained: int
 
-    def __init__(self, store: Store, turn: Turn, deadlines: Deadlines, drops: Drops, maximum_retained: int) -> None:
+    def __init__(
+        self, store: Store, turn: Turn, deadlines: Deadlines, drops: Drops, maximum_retained: int
+    ) -> None:
         self.subscriptions = Subscriptions(self._may_receive)
         self.retained = RetainedMessages()
         self._authorities = {}
@@ -61,11 +64,12 @@ class Router:
         if message.retain:
             self._retain(message)
         route = self.subscriptions.route(message.topic_name)
-        for target in route.targets:
-            if target.no_local and target.receiver is publisher:
-                if target.own is None:
+        for one in route.targets:
+            target = one
+            if one.no_local and one.receiver is publisher:
+                if one.own is None:
                     continue
-                target = target.own
+                target = one.own
             target.receiver.deliver(
                 message,
                 target.qos if target.qos < message.qos else message.qos,  # [MQTT-3.8.4-8]
@@ -133,7 +137,7 @@ class Router:
         return options.retain_handling == 0 or (options.retain_handling == 1 and is_new)
 
     def unsubscribe(self, session: Session, topic_filter: str) -> bool:
-        """Remove a subscription of a session; False when there is none. What waits by a share goes to others."""
+        """Remove a subscription of a session; False if there is none. What waits by a share is others'."""
         if session.subscriptions.pop(topic_filter, None) is None:
             return False
         self.subscriptions.remove(session.outgoing, topic_filter)
@@ -148,7 +152,7 @@ class Router:
             self.subscriptions.add(session.outgoing, subscription)
 
     def forget(self, session: Session) -> None:
-        """The session has ended: drop its subscriptions, and give what it leaves of Shared Subscriptions to others."""
+        """The session has ended: drop its subscriptions, and give what came by Shared ones to others."""
         for topic_filter in session.subscriptions:
             self.subscriptions.remove(session.outgoing, topic_filter)
         session.subscriptions.clear()
@@ -158,7 +162,7 @@ class Router:
                 self._drops.count(session.client_id, drop.NO_MEMBER)
 
     def hand_over(self, outgoing: OutgoingFlow, share: str = "") -> None:
-        """What waits for a client by Shared Subscriptions goes to members that are online, if there are any."""
+        """What waits for a client by Shared Subscriptions goes to members that are online, if any are."""
         for delivery in outgoing.waiting.take(share):
             if not self._give_to_another(delivery, outgoing):
                 outgoing.waiting.push(delivery)

@@ -49,7 +49,9 @@ class _Record:
 class Sessions:
     """All sessions, by client id [MQTT-3.1.3-2]."""
 
-    __slots__ = ("_deadlines", "_drops", "_limits", "_observer", "_records", "_router", "_store", "_turn", "connected")
+    __slots__ = (
+        "_deadlines", "_drops", "_limits", "_observer", "_records", "_router", "_store", "_turn", "connected",
+    )  # fmt: skip
 
     connected: int  # how many sessions have a Network Connection
     _records: dict[str, _Record]
@@ -103,7 +105,11 @@ class Sessions:
     # Coming
 
     def open(
-        self, connection: ServerConnection, connect: Connect, expiry_interval: int, authority: Authority | None
+        self,
+        connection: ServerConnection,
+        connect: Connect,
+        expiry_interval: int,
+        authority: Authority | None,
     ) -> tuple[Session, bool]:
         """The session for an accepted CONNECT, and whether it was there before (Session Present)."""
         client_id = connect.client_id
@@ -132,7 +138,7 @@ class Sessions:
     # Going
 
     def close(self, connection: ServerConnection, session: Session, send_will: bool) -> None:
-        """The Network Connection of a session is gone; without `send_will` its will is deleted [MQTT-3.14.4-3]."""
+        """The Network Connection of a session is gone; without `send_will` so is its will [MQTT-3.14.4-3]."""
         record = self._records.get(session.client_id)
         if record is None or record.connection is not connection:
             return
@@ -170,7 +176,8 @@ class Sessions:
     def _expire_later(self, record: _Record) -> None:
         interval = record.session.expiry_interval
         if interval != NEVER:
-            record.expiry = self._deadlines.at(self._turn.now + interval, lambda now: self._end(record, "it expired"))
+            when = self._turn.now + interval
+            record.expiry = self._deadlines.at(when, lambda now: self._end(record, "it expired"))
 
     def _end(self, record: _Record, cause: str) -> None:
         """Discard the Session State [MQTT-4.1.0-2]; a will that waited is due now."""

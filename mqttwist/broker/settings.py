@@ -25,7 +25,9 @@ class Settings:
     connect_timeout: float = _limit(
         10.0, 0.1, 3600.0, "seconds", "how long a client may take from connecting until its login is through"
     )
-    maximum_connections: int = _limit(0, 0, 10_000_000, "connections", "how many clients at once; 0: no limit")
+    maximum_connections: int = _limit(
+        0, 0, 10_000_000, "connections", "how many clients at once; 0: no limit"
+    )
     maximum_keep_alive: int = _limit(
         0, 0, 65_535, "seconds", "longest Keep Alive of an MQTT 5.0 client; 0: as the client wants"
     )
@@ -53,14 +55,22 @@ class Settings:
     queue_bytes: int = _limit(64 << 20, 0, 1 << 40, "bytes", "how much waits for one client; 0: no limit")
     queue_qos_0: int = _limit(1, 0, 1, "0 or 1", "whether QoS 0 messages wait for a client that is away")
     retry_interval: float = _limit(
-        20.0, 0.0, 86_400.0, "seconds", "when an MQTT 3.x client is sent an unacknowledged message again; 0: never"
+        20.0,
+        0.0,
+        86_400.0,
+        "seconds",
+        "when an MQTT 3.x client is sent an unacknowledged message again; 0: never",
     )
     retain_available: int = _limit(1, 0, 1, "0 or 1", "whether retained messages are supported")
-    sys_interval: float = _limit(10.0, 0.0, 86_400.0, "seconds", "how often $SYS topics are published; 0: never")
+    sys_interval: float = _limit(
+        10.0, 0.0, 86_400.0, "seconds", "how often $SYS topics are published; 0: never"
+    )
 
     def __post_init__(self) -> None:
         for row in fields(self):
             value = getattr(self, row.name)
             minimum, maximum = row.metadata["minimum"], row.metadata["maximum"]
             if not minimum <= value <= maximum:
-                raise ValueError(f"{row.name} must be {minimum}..{maximum} {row.metadata['unit']}, not {value}")
+                raise ValueError(
+                    f"{row.name} must be {minimum}..{maximum} {row.metadata['unit']}, not {value}"
+                )

@@ -10,8 +10,8 @@ from mqttwist.wire.message import Message
 class ShareGroup:
     """The sessions that subscribe to one `$share/{ShareName}/{filter}`, which is `topic_filter` in full.
 
-    The members take turns. One that would have to keep a message waiting is passed over as long as another can
-    send it; one that is away gets it only when nobody is online, and one whose queue is full not at all.
+    The members take turns. One that would have to keep a message waiting is passed over as long as another
+    can send it; one that is away gets it only if nobody is online, and one whose queue is full not at all.
     """
 
     __slots__ = ("_members", "_next", "topic_filter")
@@ -55,7 +55,7 @@ class ShareGroup:
         return receiver.deliver(message, qos, retain, identifiers, self.topic_filter, False)
 
     def _choose(self, instead_of: Receiver | None) -> tuple[Receiver, Subscription] | None:
-        """The next member that can send at once; else one that is online and has room; else one that has room."""
+        """The next member that can send at once; else one that is online; else any. All must have room."""
         count = len(self._members)
         second: tuple[Receiver, Subscription] | None = None
         third: tuple[Receiver, Subscription] | None = None

@@ -1,8 +1,9 @@
 """Who gets a message: the tree of all subscriptions, and a bounded cache of the routes it has found.
 
-A route is worked out once for each Topic Name and then used for every message to it. Overlapping subscriptions of
-one session become one target, with the highest QoS and all identifiers [MQTT-3.3.4-2] [MQTT-3.3.4-4], so that a
-session gets one copy. A change of subscriptions forgets the routes that it touches, and no others.
+A route is worked out once for each Topic Name and then used for every message to it. Overlapping
+subscriptions of one session become one target, with the highest QoS and all identifiers [MQTT-3.3.4-2]
+[MQTT-3.3.4-4], so that a session gets one copy. A change of subscriptions forgets the routes that it touches,
+and no others.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ ROUTES_LIMIT: Final = 131_072
 class Target:
     """One session that a route leads to, and how a message is to be sent to it.
 
-    With `no_local`, `own` is what is left for messages that the session published itself: its other subscriptions
-    [MQTT-3.8.3-3], or None.
+    With `no_local`, `own` is what is left for messages that the session published itself: its other
+    subscriptions [MQTT-3.8.3-3], or None.
     """
 
     __slots__ = ("identifiers", "no_local", "own", "qos", "receiver", "retain_as_published")
@@ -39,7 +40,7 @@ class Target:
     def __init__(self, receiver: Receiver, subscriptions: list[Subscription]) -> None:
         self.receiver = receiver
         self.qos = max([one.options.qos for one in subscriptions])
-        self.retain_as_published = any([one.options.retain_as_published for one in subscriptions])
+        self.retain_as_published = any(one.options.retain_as_published for one in subscriptions)
         self.identifiers = tuple([one.identifier for one in subscriptions if one.identifier])
         local = [one for one in subscriptions if not one.options.no_local]
         self.no_local = len(local) < len(subscriptions)
