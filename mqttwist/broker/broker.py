@@ -1,7 +1,7 @@
 """The broker: one object that holds all parts of the core and is told the time.
 
-`broker.connect(transport, peer)` is called when a Network Connection was made, `connection.receive_data(data)`
-when something was read from it, and `broker.tick()` about once a second.
+`broker.connect(transport, peer)` is called when a Network Connection was made, `connection.receive_data`
+when something was read from it, and `broker.tick` about once a second.
 """
 
 from __future__ import annotations
