@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 SUCCESS: Final = 0x00
 PERMISSIONS_LIMIT: Final = 1000  # how many answers of an authority one connection remembers
+REASON_LIMIT: Final = 500  # characters of a Reason String; what a peer has sent may be quoted in it
 
 
 class ServerConnection(Connection):
@@ -403,7 +404,7 @@ class ServerConnection(Connection):
         if packet.reason_code:
             cause += f" with 0x{packet.reason_code:02X}"
         if packet.properties.reason_string:
-            cause += f": {packet.properties.reason_string!r}"
+            cause += f": {packet.properties.reason_string[:REASON_LIMIT]!r}"
         self._end(cause, send_will=packet.reason_code != 0)  # [MQTT-3.14.4-3]
 
     # The end of a connection
@@ -483,7 +484,7 @@ class ServerConnection(Connection):
         """Add a Reason String, if the client wants to know about problems (3.1.2.11.7) and it fits."""
         connect = self.connect
         if connect is not None and connect.properties.request_problem_information != 0:
-            packet.properties = Properties(reason_string=text)
+            packet.properties = Properties(reason_string=text[:REASON_LIMIT])
             if len(packet.encode(self.version)) > self.peer_maximum_packet_size:
                 packet.properties = Properties()  # [MQTT-3.2.2-19] [MQTT-3.14.2-3]
         return packet
