@@ -45,8 +45,12 @@ class Admission:
                 return ReasonCode.QOS_NOT_SUPPORTED.value, f"Will QoS {connect.will.qos}"
             if connect.will.retain and not settings.retain_available:  # [MQTT-3.2.2-13]
                 return ReasonCode.RETAIN_NOT_SUPPORTED.value, "Will Retain"
+        return self._crowd_refusal(connect)
+
+    def _crowd_refusal(self, connect: Connect) -> Refusal | None:
+        """Why there is no place for one more client; one that takes over its own session needs none."""
         sessions = self._broker.sessions
-        is_full = 0 < settings.maximum_connections <= sessions.connected
+        is_full = 0 < self._broker.settings.maximum_connections <= sessions.connected
         if is_full and not sessions.has_connection(connect.client_id):
             return ReasonCode.SERVER_BUSY.value, f"{sessions.connected} clients are connected already"
         return None
@@ -57,8 +61,11 @@ class Admission:
 
     # After the login
 
-    def will_refusal(self, connect: Connect, authority: Authority | None) -> Refusal | None:
-        """Why the Will is refused to the client that has turned out to be `authority`."""
+    def late_refusal(self, connect: Connect, authority: Authority | None) -> Refusal | None:
+        """Why a client is refused that has turned out to be `authority`; others came in while it logged in."""
+        return self._will_refusal(connect, authority) or self._crowd_refusal(connect)
+
+    def _will_refusal(self, connect: Connect, authority: Authority | None) -> Refusal | None:
         will = connect.will
         if will is None:
             return None

@@ -159,7 +159,7 @@ class ServerConnection(Connection):
             return False
         self.turn.begin()
         admission = Admission(self._broker)
-        refusal = admission.will_refusal(connect, authority)
+        refusal = admission.late_refusal(connect, authority)
         if refusal is not None:
             self.refuse(refusal[0], refusal[1])
             return False
