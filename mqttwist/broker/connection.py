@@ -393,14 +393,15 @@ class ServerConnection(Connection):
         packet = self._packet()
         if not isinstance(packet, Disconnect) or self.session is None or self.connect is None:
             return
+        if packet.properties.server_reference is not None:
+            raise ProtocolError(0x82, "DISCONNECT of a client has a Server Reference", "3.14.2.2.5")
         interval = packet.properties.session_expiry_interval
         if interval is not None:
             if interval and not self.connect.properties.session_expiry_interval:
                 text = "DISCONNECT sets a Session Expiry Interval where CONNECT had none"
                 raise ProtocolError(0x82, text, "3.14.2.2.2")
-            self.session.expiry_interval = min(interval, self._broker.settings.maximum_session_expiry)
-        if packet.properties.server_reference is not None:
-            raise ProtocolError(0x82, "DISCONNECT of a client has a Server Reference", "3.14.2.2.5")
+            interval = min(interval, self._broker.settings.maximum_session_expiry)
+            self._broker.sessions.set_expiry(self.session, interval)
         cause = "DISCONNECT by the client"
         if packet.reason_code:
             cause += f" with 0x{packet.reason_code:02X}"

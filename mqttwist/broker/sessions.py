@@ -137,6 +137,11 @@ class Sessions:
 
     # Going
 
+    def set_expiry(self, session: Session, interval: int) -> None:
+        """The client has changed its Session Expiry Interval, in seconds (3.14.2.2.2)."""
+        session.expiry_interval = interval
+        self._store.session_saved(session)
+
     def close(self, connection: ServerConnection, session: Session, send_will: bool) -> None:
         """The Network Connection of a session is gone; without `send_will` so is its will [MQTT-3.14.4-3]."""
         record = self._records.get(session.client_id)
