@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqttwist.broker.deadlines import Deadlines
+from mqttwist.broker.deadlines import Deadline, Deadlines
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.retained import RetainedMessages
 from mqttwist.broker.subscriptions import Subscriptions
@@ -24,8 +24,8 @@ class Router:
     """The subscriptions of all sessions and the retained messages of all topics."""
 
     __slots__ = (
-        "_authorities", "_deadlines", "_drops", "_maximum_retained", "_store", "_turn", "retained",
-        "subscriptions",
+        "_authorities", "_deadlines", "_drops", "_maximum_retained", "_retained_expiry", "_store", "_turn",
+        "retained", "subscriptions",
     )  # fmt: skip
 
     subscriptions: Subscriptions
@@ -36,6 +36,7 @@ class Router:
     _deadlines: Deadlines
     _drops: Drops
     _maximum_retained: int
+    _retained_expiry: dict[str, Deadline]  # by Topic Name
 
     def __init__(
         self, store: Store, turn: Turn, deadlines: Deadlines, drops: Drops, maximum_retained: int
@@ -48,6 +49,7 @@ class Router:
         self._deadlines = deadlines
         self._drops = drops
         self._maximum_retained = maximum_retained
+        self._retained_expiry = {}
         for message in store.retained():
             self.retained.set(message)
             self._expire_retained_later(message)
@@ -95,6 +97,9 @@ class Router:
         )
 
     def _retain(self, message: Message) -> None:
+        expiry = self._retained_expiry.pop(message.topic_name, None)
+        if expiry is not None:
+            expiry.cancel()
         if message.payload_size == 0:  # [MQTT-3.3.1-6] [MQTT-3.3.1-7]
             if self.retained.remove(message.topic_name):
                 self._store.retained_changed(message.topic_name, None)
@@ -105,12 +110,14 @@ class Router:
 
     def _expire_retained_later(self, message: Message) -> None:
         if message.expires_at:
-            self._deadlines.at(message.expires_at, lambda now: self._expire_retained(message))
+            self._retained_expiry[message.topic_name] = self._deadlines.at(
+                message.expires_at, lambda now: self._expire_retained(message.topic_name)
+            )
 
-    def _expire_retained(self, message: Message) -> None:
-        if self.retained.get(message.topic_name) is message:
-            self.retained.remove(message.topic_name)
-            self._store.retained_changed(message.topic_name, None)
+    def _expire_retained(self, topic_name: str) -> None:
+        del self._retained_expiry[topic_name]
+        self.retained.remove(topic_name)
+        self._store.retained_changed(topic_name, None)
 
     def replay(self, receiver: Receiver, subscription: Subscription) -> None:
         """Queue the retained messages that match a new subscription (3.3.1.3)."""
