@@ -47,6 +47,7 @@ class UnsupportedProtocolVersion(ProtocolError):
         text = f"{name[:16]!r} version {version} is not supported"
         super().__init__(0x84, text, "MQTT-3.1.2-2" if known else "MQTT-3.1.2-1")
         self.version = version if known else -1
+        self.args = (name[:16], version)  # for a copy, which is made from them
 
 
 @dataclass(slots=True)
