@@ -1,4 +1,5 @@
-# An MQTT broker for `twistd -ny mqtt.tac`: the same as `twistd -n mqtt --port 1883`, to be changed to your needs.
+"""An MQTT broker for `twistd -ny mqtt.tac`, to be changed to your needs."""
+
 from __future__ import annotations
 
 from twisted.application.service import Application
@@ -11,6 +12,6 @@ application = Application("mqtt")
 broker = BrokerService(
     ["tcp:1883:interface=127.0.0.1"],
     settings=Settings(queue_messages=10_000, retry_interval=20.0),
-    login=accept_local,  # PortalLogin(make_portal([checker])) asks for a user name and password
+    login=accept_local,  # or portal=make_portal([checker]), which asks for a user name and a password
 )
 broker.setServiceParent(application)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os.path
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
 from typing import Any
 
-from twisted.cred.credentials import IUsernameHashedPassword, IUsernamePassword
-from twisted.cred.strcred import AuthOptionMixin
+from twisted.copyright import version as twisted_version
+from twisted.cred.credentials import IAnonymous, IUsernameHashedPassword, IUsernamePassword
+from twisted.cred.strcred import AuthOptionMixin, InvalidAuthType, UnsupportedInterfaces, makeChecker
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 from twisted.python import usage
 
+from mqttwist import __version__
 from mqttwist.broker.broker import accept_everybody
 from mqttwist.broker.doors import Login
 from mqttwist.broker.settings import Settings
@@ -21,57 +24,121 @@ from mqttwist.net.auth import make_portal
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.service import BrokerService
 
+log = Logger(namespace="mqttwist.broker")
+
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 1883
 
+LISTEN_HELP = (
+    "Twisted server endpoint to listen on, such as ssl:8883:privateKey=key.pem:certKey=cert.pem, "
+    "unix:/run/mqtt.sock, systemd:domain=INET:index=0 or haproxy:tcp:1883; may be given several times"
+)
+AUTH_HELP = (
+    "how clients log in, as TYPE:ARGUMENT, such as mqtt-passwords:FILE; may be given several times, and the "
+    "first that accepts the client decides; --help-auth lists the types"
+)
 
-def _option_name(row: Field[Any]) -> str:
+
+def option_name(row: Field[Any]) -> str:
+    """The option for a row of the table of settings, without its dashes."""
     return row.name.replace("_", "-")
+
+
+def option_range(row: Field[Any]) -> str:
+    """What the option takes, in words: `0..65535 seconds`."""
+    return f"{_plain(row.metadata['minimum'])}..{_plain(row.metadata['maximum'])} {row.metadata['unit']}"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _parameter(row: Field[Any]) -> list[object]:
     """A row of the table of settings as an option of `twisted.python.usage`."""
-    number = float if isinstance(row.default, float) else int
-    text = f"{row.metadata['help']}; in {row.metadata['unit']}"
-    return [_option_name(row), None, row.default, text, number]
+    text = f"{row.metadata['help']}; {option_range(row)}"
+    return [option_name(row), None, row.default, text, _limit(row)]
+
+
+def _limit(row: Field[Any]) -> Callable[[str], float]:
+    """What reads the option's value; `UsageError` for one that is no number or out of its range."""
+    number: type[float] = float if isinstance(row.default, float) else int
+
+    def read(text: str) -> float:
+        try:
+            value = number(text)
+        except ValueError:
+            value = float("nan")  # which is in no range
+        if not row.metadata["minimum"] <= value <= row.metadata["maximum"]:
+            raise usage.UsageError(f"--{option_name(row)} must be {option_range(row)}, not {text!r}")
+        return value
+
+    return read
 
 
 def _port_number(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise ValueError(f"{text} is no port number (0..65,535)")
-    return port
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65_535):
+        raise usage.UsageError(f"--port must be 0..65535, not {text!r}")
+    return int(text)
+
+
+def _program() -> str:
+    return f"{os.path.basename(sys.argv[0])} mqtt"
 
 
 class Options(usage.Options, AuthOptionMixin):
     """The options of the command. What is wrong with them is said in one line, with exit status 1."""
 
-    supportedInterfaces = (IUsernamePassword, IUsernameHashedPassword)
+    supportedInterfaces = (IUsernamePassword, IUsernameHashedPassword, IAnonymous)  # noqa: N815 - strcred's
     synopsis = "[options]"
     longdesc = (
-        "An MQTT 5.0, 3.1.1 and 3.1 broker. Without --auth and without --allow-anonymous it listens on loopback only "
-        "and lets in clients of this machine only."
+        "An MQTT 5.0, 3.1.1 and 3.1 broker. Without --auth and without --allow-anonymous it listens on "
+        "loopback only and lets in clients of this machine only."
     )
 
     optFlags = (
         ("allow-anonymous", None, "let in clients without a user name, and listen on all interfaces"),
-        ("log-packets", None, "write every packet to the log, at debug level"),
+        ("log-packets", None, "write every packet to the log, at debug level; passwords are left out"),
     )
     optParameters = (
-        ("port", "p", None, f"TCP port to listen on (default {DEFAULT_PORT}, unless --listen is given)", _port_number),
-        ("store", None, "memory:", "where sessions and retained messages are kept; memory: is the only store yet"),
+        (
+            "port",
+            "p",
+            None,
+            f"TCP port to listen on [default: {DEFAULT_PORT}, or none with --listen]",
+            _port_number,
+        ),
+        (
+            "store",
+            None,
+            "memory:",
+            "where sessions and retained messages are kept; memory: is the only store yet",
+        ),
         *(_parameter(row) for row in fields(Settings)),
     )
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
+        self.docs.update(listen=LISTEN_HELP, auth=AUTH_HELP)
 
     def opt_listen(self, endpoint: str) -> None:
-        """Twisted server endpoint to listen on, such as ssl:8883:privateKey=key.pem:certKey=cert.pem,
-        unix:/run/mqtt.sock, systemd:domain=INET:index=0 or haproxy:tcp:1883; may be given several times.
-        """
         self["listen"].append(endpoint)
+
+    def opt_auth(self, description: str) -> None:
+        kind = f"--auth {description.partition(':')[0]}"  # without the argument, which may be a password
+        try:
+            self.addChecker(makeChecker(description))  # type: ignore[no-untyped-call]
+        except InvalidAuthType as error:
+            raise usage.UsageError(f"{kind}: there is no such type; --help-auth lists them") from error
+        except UnsupportedInterfaces as error:
+            raise usage.UsageError(f"{kind}: it does not check user names and passwords") from error
+        except Exception as error:  # each checker has errors of its own
+            raise usage.UsageError(f"{kind}: {str(error) or type(error).__name__}") from error
+
+    def opt_version(self) -> None:
+        """Display the versions of mqttwist and Twisted and exit."""
+        sys.stdout.write(f"mqttwist {__version__}, Twisted {twisted_version}\n")
+        raise SystemExit(0)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Raises `SystemExit` with one line for a bad option."""
@@ -80,14 +147,14 @@ class Options(usage.Options, AuthOptionMixin):
         except usage.UsageError as error:
             raise SystemExit(f"{_program()}: {error}") from error
 
+    def parseArgs(self, *words: str) -> None:  # noqa: N802 - usage's
+        if words:
+            raise usage.UsageError(f"{words[0]!r} is no option")
+
     def postOptions(self) -> None:
         if self["store"] != "memory:":
             raise usage.UsageError(f"--store {self['store']}: memory: is the only store yet")
-        values = {row.name: self[_option_name(row)] for row in fields(Settings)}
-        try:
-            self["settings"] = Settings(**values)
-        except ValueError as error:
-            raise usage.UsageError(str(error)) from error
+        self["settings"] = Settings(**{row.name: self[option_name(row)] for row in fields(Settings)})
         for endpoint in self["listen"]:
             self._check_endpoint(endpoint)
 
@@ -120,8 +187,11 @@ class Options(usage.Options, AuthOptionMixin):
         return accept_everybody if self["allow-anonymous"] else accept_local
 
 
-def _program() -> str:
-    return f"{os.path.basename(sys.argv[0])} mqtt"
+class CannotStart(SystemExit, Exception):
+    """Ends the program with one line.
+
+    It is an `Exception` too, because twistd cleans up after those only, and tells who waits for the daemon.
+    """
 
 
 class CommandService(BrokerService):
@@ -130,8 +200,8 @@ class CommandService(BrokerService):
     def _listen(self) -> None:
         try:
             super()._listen()
-        except CannotListenError as error:
-            raise SystemExit(f"{_program()}: {error}") from error
+        except (CannotListenError, OSError) as error:
+            raise CannotStart(f"{_program()}: {error}") from error
 
 
 def makeService(options: Options) -> BrokerService:
@@ -143,9 +213,9 @@ def makeService(options: Options) -> BrokerService:
         log_packets=bool(options["log-packets"]),
     )
     if not options.is_open:
-        service.log.warn(
-            "Neither --auth nor --allow-anonymous is set: only clients on this machine are let in, and --port "
-            "listens on {interface} only",
+        log.warn(
+            "Neither --auth nor --allow-anonymous is set: only clients on this machine are let in, "
+            "and --port listens on {interface} only",
             interface=LOOPBACK,
         )
     return service

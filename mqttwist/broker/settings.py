@@ -26,7 +26,7 @@ class Settings:
         10.0, 0.1, 3600.0, "seconds", "how long a client may take from connecting until its login is through"
     )
     maximum_connections: int = _limit(
-        0, 0, 10_000_000, "connections", "how many clients at once; 0: no limit"
+        0, 0, 10_000_000, "clients", "how many may be connected at once; 0: no limit"
     )
     maximum_keep_alive: int = _limit(
         0, 0, 65_535, "seconds", "longest Keep Alive of an MQTT 5.0 client; 0: as the client wants"
@@ -34,12 +34,12 @@ class Settings:
     maximum_packet_size: int = _limit(
         16 << 20, 1024, LARGEST_PACKET, "bytes", "largest packet taken from a client; more is refused unread"
     )
-    maximum_qos: int = _limit(2, 0, 2, "QoS", "highest QoS a client may publish with, and that it is granted")
+    maximum_qos: int = _limit(2, 0, 2, "(QoS)", "highest QoS a client may publish with or be granted")
     maximum_session_expiry: int = _limit(
         NEVER, 0, NEVER, "seconds", "longest life of a session without its client; 4294967295: for ever"
     )
     maximum_subscriptions: int = _limit(
-        1_000_000, 1, 1 << 31, "subscriptions", "how many Topic Filters one client may hold"
+        1_000_000, 1, 1 << 31, "subscriptions", "how many subscriptions one client may have"
     )
     maximum_retained: int = _limit(1_000_000, 0, 1 << 31, "messages", "how many retained messages are kept")
     receive_maximum: int = _limit(
@@ -51,17 +51,19 @@ class Settings:
     topic_alias_maximum: int = _limit(
         64, 0, 65_535, "aliases", "Topic Aliases of one connection, in each direction"
     )
-    queue_messages: int = _limit(10_000, 0, 1 << 31, "messages", "how many wait for one client; 0: no limit")
-    queue_bytes: int = _limit(64 << 20, 0, 1 << 40, "bytes", "how much waits for one client; 0: no limit")
-    queue_qos_0: int = _limit(1, 0, 1, "0 or 1", "whether QoS 0 messages wait for a client that is away")
+    queue_messages: int = _limit(
+        10_000, 0, 1 << 31, "messages", "how many may wait for one client; 0: no limit"
+    )
+    queue_bytes: int = _limit(64 << 20, 0, 1 << 40, "bytes", "how much may wait for one client; 0: no limit")
+    queue_qos_0: int = _limit(1, 0, 1, "(no, yes)", "whether QoS 0 messages wait for a client that is away")
     retry_interval: float = _limit(
         20.0,
         0.0,
         86_400.0,
         "seconds",
-        "when an MQTT 3.x client is sent an unacknowledged message again; 0: never",
+        "after what time an MQTT 3.x client is sent an unacknowledged message again; 0: never",
     )
-    retain_available: int = _limit(1, 0, 1, "0 or 1", "whether retained messages are supported")
+    retain_available: int = _limit(1, 0, 1, "(no, yes)", "whether retained messages are supported")
     sys_interval: float = _limit(
         10.0, 0.0, 86_400.0, "seconds", "how often $SYS topics are published; 0: never"
     )

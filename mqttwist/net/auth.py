@@ -203,10 +203,11 @@ def _to_bytes(text: bytes | str) -> bytes:
 def login(portal: Portal, credentials: ICredentials) -> Deferred[tuple[IAuthority, Logout]]:
     """Log in, and get the authority and what to call when the connection has ended.
 
+    The realm gets the credentials as the `mind`, so that it may look at the client id and the address too.
     Fails with `LoginRefused` when the credentials are wrong in any way, one that no checker of this portal
     takes included; with whatever else went wrong else.
     """
-    return portal.login(credentials, None, IAuthority).addCallbacks(_authority_and_logout, _refuse)
+    return portal.login(credentials, credentials, IAuthority).addCallbacks(_authority_and_logout, _refuse)
 
 
 def _authority_and_logout(avatar: tuple[Any, Any, Logout]) -> tuple[IAuthority, Logout]:

@@ -8,10 +8,17 @@ from mqttwist.broker.connection import ServerConnection
 from mqttwist.session.connection import Connection
 from mqttwist.session.session import NEVER
 from mqttwist.wire.codec import decode_stream
+from mqttwist.wire.connect import Connect
+from mqttwist.wire.control import Auth
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.errors import MQTTError
-from mqttwist.wire.packet import MQTT_5
+from mqttwist.wire.packet import AUTH, CONNECT, MQTT_5, PACKET_NAMES, Packet
+from mqttwist.wire.publish import Publish
 
+broker_log = Logger(namespace="mqttwist.broker")
+packet_log = Logger(namespace="mqttwist.packets")
+
+HIDDEN = b"(hidden)"  # in the place of a password
 VERSIONS = {0: "?", 3: "3.1", 4: "3.1.1", 5: "5.0"}
 
 
@@ -30,17 +37,15 @@ def _expiry(seconds: int) -> str:
 
 
 class LogObserver:
-    """Writes each event of the broker as one line, with its facts as keys of the event for structured logs."""
-
-    log = Logger(namespace="mqttwist.broker")
+    """Writes each event of the broker as one line; its facts are keys of the event, for structured logs."""
 
     def connected(self, connection: ServerConnection, session_present: bool) -> None:
         session, connect = connection.session, connection.connect
         if session is None or connect is None:
             return
-        self.log.info(
-            "{client_id!r} connected from {peer}: MQTT {version}, user {username!r}, keep alive {keep_alive} s, "
-            "{session} session that {expiry}{will}",
+        broker_log.info(
+            "{client_id!r} connected from {peer}: MQTT {version}, user {username!r}, "
+            "keep alive {keep_alive} s, {session} session that {expiry}{will}",
             client_id=session.client_id,
             peer=connection.peer,
             version=VERSIONS[connection.version],
@@ -53,7 +58,7 @@ class LogObserver:
 
     def refused(self, connection: ServerConnection, reason_code: int, text: str) -> None:
         connect = connection.connect
-        self.log.warn(
+        broker_log.warn(
             "{client_id!r} from {peer} refused: {text}{reason} (MQTT {version}, user {username!r})",
             client_id=_client_id(connection),
             peer=connection.peer,
@@ -64,7 +69,7 @@ class LogObserver:
         )
 
     def faulted(self, connection: ServerConnection, error: MQTTError) -> None:
-        self.log.warn(
+        broker_log.warn(
             "{client_id!r} from {peer} broke the protocol: {error}",
             client_id=_client_id(connection),
             peer=connection.peer,
@@ -75,14 +80,14 @@ class LogObserver:
 
     def subscribed(self, connection: ServerConnection, topic_filter: str, reason_code: int) -> None:
         if reason_code < 0x80:
-            self.log.info(
+            broker_log.info(
                 "{client_id!r} subscribed to {topic_filter!r} at QoS {qos}",
                 client_id=_client_id(connection),
                 topic_filter=topic_filter,
                 qos=reason_code,
             )
         else:
-            self.log.warn(
+            broker_log.warn(
                 "{client_id!r} must not subscribe to {topic_filter!r}: {reason}",
                 client_id=_client_id(connection),
                 topic_filter=topic_filter,
@@ -90,7 +95,7 @@ class LogObserver:
             )
 
     def unsubscribed(self, connection: ServerConnection, topic_filter: str, reason_code: int) -> None:
-        self.log.info(
+        broker_log.info(
             "{client_id!r} unsubscribed from {topic_filter!r}{note}",
             client_id=_client_id(connection),
             topic_filter=topic_filter,
@@ -98,7 +103,7 @@ class LogObserver:
         )
 
     def publish_refused(self, connection: ServerConnection, topic_name: str, reason_code: int) -> None:
-        self.log.warn(
+        broker_log.warn(
             "{client_id!r} must not publish to {topic_name!r}: {reason}",
             client_id=_client_id(connection),
             topic_name=topic_name,
@@ -106,7 +111,7 @@ class LogObserver:
         )
 
     def disconnected(self, connection: ServerConnection, cause: str) -> None:
-        self.log.info(
+        broker_log.info(
             "{client_id!r} disconnected from {peer}: {cause}",
             client_id=_client_id(connection),
             peer=connection.peer,
@@ -114,15 +119,15 @@ class LogObserver:
         )
 
     def session_ended(self, client_id: str, cause: str) -> None:
-        self.log.info("Session of {client_id!r} ended: {cause}", client_id=client_id, cause=cause)
+        broker_log.info("Session of {client_id!r} ended: {cause}", client_id=client_id, cause=cause)
 
     def will_published(self, client_id: str, topic_name: str) -> None:
-        self.log.info(
+        broker_log.info(
             "Will of {client_id!r} published to {topic_name!r}", client_id=client_id, topic_name=topic_name
         )
 
     def dropped(self, client_id: str, reason: str, messages: int) -> None:
-        self.log.warn(
+        broker_log.warn(
             "{messages} messages for {client_id!r} dropped: {reason}",
             client_id=client_id,
             reason=reason,
@@ -133,8 +138,6 @@ class LogObserver:
 class LogTrace:
     """Writes every packet, at debug level. Only made when it is asked for, so it costs nothing otherwise."""
 
-    log = Logger(namespace="mqttwist.packets")
-
     def received(self, connection: Connection, packet: bytes) -> None:
         self._write("<-", connection, packet)
 
@@ -143,8 +146,24 @@ class LogTrace:
 
     def _write(self, direction: str, connection: Connection, data: bytes) -> None:
         try:
-            packets = [repr(packet) for packet in decode_stream(data, connection.version or MQTT_5)]
+            packets = [
+                _without_secrets(packet) for packet in decode_stream(data, connection.version or MQTT_5)
+            ]
         except MQTTError as error:
-            packets = [f"{data[:64].hex(' ')}: {error}"]
+            # A broken CONNECT or AUTH may hold a password all the same.
+            packet_type = data[0] >> 4
+            shown = "" if packet_type in (CONNECT, AUTH) else f", {data[:64].hex(' ')}"
+            packets = [f"{PACKET_NAMES[packet_type]} of {len(data)} bytes{shown}: {error}"]
         for packet in packets:
-            self.log.debug("{peer} {direction} {packet}", peer=connection.peer, direction=direction, packet=packet)
+            packet_log.debug(
+                "{peer} {direction} {packet}", peer=connection.peer, direction=direction, packet=packet
+            )
+
+
+def _without_secrets(packet: Packet | Publish) -> str:
+    """How a packet shows itself, but for what proves who somebody is."""
+    if isinstance(packet, Connect) and packet.password is not None:
+        packet.password = HIDDEN
+    if isinstance(packet, Connect | Auth) and packet.properties.authentication_data is not None:
+        packet.properties.authentication_data = HIDDEN
+    return repr(packet)

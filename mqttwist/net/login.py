@@ -9,9 +9,19 @@ from twisted.python.failure import Failure
 
 from mqttwist.broker.connection import ServerConnection
 from mqttwist.net.address import is_local
-from mqttwist.net.auth import FullAuthority, IAuthority, LoginRefused, Logout, ServerBusy, credentials_of, login
+from mqttwist.net.auth import (
+    FullAuthority,
+    IAuthority,
+    LoginRefused,
+    Logout,
+    ServerBusy,
+    credentials_of,
+    login,
+)
 from mqttwist.wire.connect import Connect
 from mqttwist.wire.enums import ReasonCode
+
+log = Logger(namespace="mqttwist.broker")
 
 
 def _address_of(connection: ServerConnection) -> IAddress:
@@ -22,8 +32,6 @@ def _address_of(connection: ServerConnection) -> IAddress:
 class PortalLogin:
     """Asks a `twisted.cred` portal for an `IAuthority`."""
 
-    _log = Logger(namespace="mqttwist.broker")
-
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
 
@@ -32,16 +40,24 @@ class PortalLogin:
             connect.username, connect.password, connect.client_id, _address_of(connection)
         )
         deferred = login(self._portal, credentials)
-        deferred.addCallback(self._accept, connection)
-        deferred.addErrback(self._refuse, connection, connect)
+        deferred.addCallbacks(
+            self._accept, self._refuse, callbackArgs=(connection,), errbackArgs=(connection, connect)
+        )
         deferred.addErrback(self._report, connection)
 
     def _accept(self, avatar: tuple[IAuthority, Logout], connection: ServerConnection) -> None:
         authority, logout = avatar
+
+        def log_out() -> None:
+            try:
+                logout()
+            except Exception:
+                log.failure("Error in the logout of {peer}", peer=connection.peer)
+
         # One that allows everything need not be asked for every message.
-        accepted = connection.accept(None if type(authority) is FullAuthority else authority, logout)
+        accepted = connection.accept(None if type(authority) is FullAuthority else authority, log_out)
         if not accepted:
-            logout()
+            log_out()
 
     def _refuse(self, failure: Failure, connection: ServerConnection, connect: Connect) -> None:
         if failure.check(LoginRefused) is not None:
@@ -52,11 +68,11 @@ class PortalLogin:
         elif failure.check(ServerBusy) is not None:
             connection.refuse(ReasonCode.SERVER_BUSY.value, "too many logins at once")
         else:
-            self._log.failure("The login of {peer} could not be checked", failure, peer=connection.peer)
+            log.failure("The login of {peer} could not be checked", failure, peer=connection.peer)
             connection.refuse(ReasonCode.SERVER_UNAVAILABLE.value, "the login could not be checked")
 
     def _report(self, failure: Failure, connection: ServerConnection) -> None:
-        self._log.failure("Error in the broker while accepting {peer}", failure, peer=connection.peer)
+        log.failure("Error in the broker while accepting {peer}", failure, peer=connection.peer)
         connection.lost("error in the broker")
 
 

@@ -9,9 +9,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
+    INegotiated,
     IPushProducer,
     IReactorTime,
-    ISSLTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -20,9 +20,12 @@ from zope.interface import implementer
 
 from mqttwist.broker.broker import Broker
 from mqttwist.net.address import peer_name
+from mqttwist.session.connection import AWAITING_CONNECT
 
 if TYPE_CHECKING:
     from mqttwist.broker.connection import ServerConnection
+
+log = Logger(namespace="mqttwist.broker")
 
 LINGER = 5.0  # seconds; how long a peer may take to read our last words
 
@@ -31,11 +34,9 @@ LINGER = 5.0  # seconds; how long a peer may take to read our last words
 class MQTTServerProtocol(Protocol):
     """One Network Connection of the broker.
 
-    It is what the core calls a transport (`write`, `close`, `pause_reading`, `resume_reading`), and the producer
-    that Twisted tells when the peer reads too slowly.
+    It is what the core calls a transport (`write`, `close`, `pause_reading`, `resume_reading`), and the
+    producer that Twisted tells when the peer reads too slowly.
     """
-
-    _log = Logger(namespace="mqttwist.broker")
 
     def __init__(self, broker: Broker, clock: IReactorTime) -> None:
         self._broker = broker
@@ -47,6 +48,8 @@ class MQTTServerProtocol(Protocol):
 
     def connectionMade(self) -> None:
         transport = self._twisted_transport()
+        if isinstance(self.factory, MQTTServerFactory):
+            self.factory.has_made(self)
         no_delay = getattr(transport, "setTcpNoDelay", None)
         if no_delay is not None:
             no_delay(True)
@@ -59,6 +62,9 @@ class MQTTServerProtocol(Protocol):
         if connection is None:
             return
         try:
+            if connection.state == AWAITING_CONNECT:
+                # The PROXY protocol tells only now who the client is.
+                connection.peer = peer_name(self.address)
             connection.receive_data(data)
         except Exception:
             self._abandon(connection)
@@ -68,11 +74,18 @@ class MQTTServerProtocol(Protocol):
             self._linger.cancel()
             self._linger = None
         connection, self._connection = self._connection, None
-        if isinstance(self.factory, MQTTServerFactory):
-            self.factory.has_lost(self)
         if connection is not None:
             clean = reason.check(ConnectionDone) is not None
-            connection.lost("closed by the client without DISCONNECT" if clean else reason.getErrorMessage())
+            try:
+                connection.lost(
+                    "closed by the client without DISCONNECT" if clean else reason.getErrorMessage()
+                )
+            except Exception:
+                log.failure(
+                    "Error in the broker after the end of the connection from {peer}", peer=connection.peer
+                )
+        if isinstance(self.factory, MQTTServerFactory):
+            self.factory.has_lost(self)
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
@@ -101,16 +114,18 @@ class MQTTServerProtocol(Protocol):
     def close(self) -> None:
         """Close so that the peer can read what was written last.
 
-        To close a socket with unread input resets the connection, and the peer may never see the DISCONNECT before
-        it. So TCP is closed on our side only, what still comes in is thrown away, and the peer has `LINGER` seconds
-        to close its side.
+        To close a socket with unread input resets the connection, and the peer may never see the DISCONNECT
+        before it. So TCP is closed on our side only, what still comes in is thrown away, and the peer has
+        `LINGER` seconds to close its side. TLS has a farewell of its own, and the same time for it.
         """
+        if self._connection is None:  # the transport is gone already
+            return
         transport = self._twisted_transport()
         transport.unregisterProducer()
         self.resume_reading()
         self._linger = self._clock.callLater(LINGER, self._abort)
         half_close = getattr(transport, "loseWriteConnection", None)
-        if half_close is None or ISSLTransport.providedBy(transport):
+        if half_close is None or INegotiated.providedBy(transport):  # which is to say, TLS
             transport.loseConnection()
         else:
             half_close()
@@ -137,7 +152,9 @@ class MQTTServerProtocol(Protocol):
 
     def _abandon(self, connection: ServerConnection) -> None:
         """The broker itself has failed on this connection: log it, and let the others live."""
-        self._log.failure("Error in the broker while serving {peer}; its connection is closed", peer=connection.peer)
+        log.failure(
+            "Error in the broker while serving {peer}; its connection is closed", peer=connection.peer
+        )
         self._abort()
 
     def _abort(self) -> None:
@@ -163,8 +180,11 @@ class MQTTServerFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> MQTTServerProtocol:
         protocol = MQTTServerProtocol(self.broker, self._clock)
         protocol.factory = self
-        self._protocols.add(protocol)
         return protocol
+
+    def has_made(self, protocol: MQTTServerProtocol) -> None:
+        """The transport of `protocol` is there."""
+        self._protocols.add(protocol)
 
     def has_lost(self, protocol: MQTTServerProtocol) -> None:
         """The transport of `protocol` is gone."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.cred.portal import Portal
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
@@ -15,13 +16,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mqttwist import __version__
-from mqttwist.broker.broker import Broker, accept_everybody
+from mqttwist.broker.broker import Broker
 from mqttwist.broker.doors import Login, Observer
 from mqttwist.broker.local import LocalReceiver
 from mqttwist.broker.settings import Settings
 from mqttwist.broker.sys_topics import SysTopics
 from mqttwist.net.address import peer_name
 from mqttwist.net.log import LogObserver, LogTrace
+from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.protocol import MQTTServerFactory
 from mqttwist.session.store import Store
 from mqttwist.stores.memory import MemoryStore
@@ -30,14 +32,14 @@ from mqttwist.wire.properties import Properties
 from mqttwist.wire.subscribe import SubscriptionOptions
 from mqttwist.wire.topics import check_topic_filter
 
+log = Logger(namespace="mqttwist.broker")
+
 TICK = 1.0  # seconds between two looks at what is due
 DELIVERIES_A_TURN = 1000  # how many messages a subscriber in the process is handed before others have a turn
 
 
 class LocalSubscription:
     """A subscription from inside the process, made by `BrokerService.subscribe`."""
-
-    _log = Logger(namespace="mqttwist.broker")
 
     def __init__(
         self, service: BrokerService, topic_filter: str, callback: Callable[[Message], object], qos: int
@@ -73,7 +75,7 @@ class LocalSubscription:
             try:
                 self._callback(self._waiting.popleft())
             except Exception:
-                self._log.failure("Error in the subscriber to {topic_filter!r}", topic_filter=self.topic_filter)
+                log.failure("Error in the subscriber to {topic_filter!r}", topic_filter=self.topic_filter)
         if self._waiting and not self._scheduled:
             self._scheduled = True
             self._service.clock.callLater(0, self._hand_out)
@@ -82,12 +84,13 @@ class LocalSubscription:
 class BrokerService(Service):
     """An MQTT broker that listens on `endpoints` while it runs.
 
-    `endpoints` are Twisted server endpoints or their descriptions (``"tcp:1883:interface=127.0.0.1"``); none at
-    all is right for use inside the process only. `reactor` is the clock and what descriptions are resolved with;
-    without one the installed reactor is used. What `store` keeps survives `stopService`.
-    """
+    `endpoints` are Twisted server endpoints or their descriptions (``"tcp:1883:interface=127.0.0.1"``); none
+    at all is right for use inside the process only. `reactor` is the clock and what descriptions are resolved
+    with; without one the installed reactor is used. What `store` keeps survives `stopService`.
 
-    log = Logger(namespace="mqttwist.broker")
+    Clients log in by the `portal`. Without one, `login` decides: `accept_local` lets in who is on this
+    machine, `mqttwist.broker.broker.accept_everybody` whoever comes.
+    """
 
     def __init__(
         self,
@@ -96,7 +99,8 @@ class BrokerService(Service):
         reactor: Any = None,
         settings: Settings | None = None,
         store: Store | None = None,
-        login: Login = accept_everybody,
+        login: Login = accept_local,
+        portal: Portal | None = None,
         observer: Observer | None = None,
         log_packets: bool = False,
     ) -> None:
@@ -104,14 +108,15 @@ class BrokerService(Service):
             from twisted.internet import reactor
         self.clock: IReactorTime = reactor
         self._endpoints = [
-            serverFromString(reactor, endpoint) if isinstance(endpoint, str) else endpoint for endpoint in endpoints
+            serverFromString(reactor, endpoint) if isinstance(endpoint, str) else endpoint
+            for endpoint in endpoints
         ]
         self._settings = settings or Settings()
         self.broker = Broker(
             store if store is not None else MemoryStore(),
             reactor.seconds,
             self._settings,
-            login,
+            login if portal is None else PortalLogin(portal),
             observer if observer is not None else LogObserver(),
             LogTrace() if log_packets else None,
         )
@@ -123,40 +128,43 @@ class BrokerService(Service):
     # Service
 
     def privilegedStartService(self) -> None:
-        """Listen; raises at once (`CannotListenError`, say) when an endpoint can't."""
+        """Listen; raises at once (`CannotListenError`, say) when an endpoint can't, and then on none."""
         self._listen()
 
     def startService(self) -> None:
         """Listen, if that was not done before, and begin to keep time."""
-        super().startService()  # type: ignore[no-untyped-call]
         self._listen()
+        super().startService()  # type: ignore[no-untyped-call]
         self._every(TICK, self.broker.tick)
         if self._settings.retry_interval:
             self._every(max(TICK, self._settings.retry_interval / 10), self.broker.send_overdue)
         if self._settings.sys_interval and self._settings.retain_available:
             self._every(self._settings.sys_interval, SysTopics(self.broker).publish)
-        self.log.info("mqttwist {version} is ready", version=__version__)
+        log.info("mqttwist {version} is ready", version=__version__)
 
-    def stopService(self) -> Deferred[Any]:
-        """Stop listening, say goodbye to every client (0x8B), and stop the clocks; fires when all are gone."""
+    def stopService(self) -> Deferred[None]:
+        """Stop listening, say goodbye to every client (0x8B), and stop the clocks.
+
+        Fires when all transports are gone: a client that does not close its side has `LINGER` seconds.
+        """
         super().stopService()  # type: ignore[no-untyped-call]
         for loop in self._loops:
             loop.stop()
         self._loops.clear()
         clients = self.broker.sessions.connected
-        stopped = [deferred for port in self._ports if (deferred := port.stopListening()) is not None]
-        for waiting in self._listening:
-            waiting.cancel()
-        self._ports.clear()
-        self._listening.clear()
+        waited_for = self._stop_listening()
         self.broker.shut_down()
-        self.log.info(
-            "mqttwist stops: {clients} clients sent away, {sessions} sessions and {retained} retained messages left",
+        log.info(
+            "mqttwist stops: {clients} clients sent away, "
+            "{sessions} sessions and {retained} retained messages left",
             clients=clients,
             sessions=len(self.broker.sessions),
             retained=len(self.broker.router.retained),
         )
-        return DeferredList([*stopped, self.factory.when_none_is_left()])
+        waited_for.append(self.factory.when_none_is_left())
+        return DeferredList(waited_for).addCallback(lambda results: None)
+
+    # Listening
 
     @property
     def ports(self) -> tuple[IListeningPort, ...]:
@@ -168,27 +176,43 @@ class BrokerService(Service):
             return
         for endpoint in self._endpoints:
             failures: list[Failure] = []
-            deferred = endpoint.listen(self.factory)
-            deferred.addCallback(self._has_port)
-            deferred.addErrback(failures.append)
-            self._listening.append(deferred)
+            waiting = endpoint.listen(self.factory).addCallback(self._has_port)
+            waiting.addErrback(failures.append if waiting.called else self._cannot_listen)
+            self._listening.append(waiting)
             if failures:
+                self._stop_listening()
                 failures[0].raiseException()
 
     def _has_port(self, port: IListeningPort) -> None:
         self._ports.append(port)
-        self.log.info("Listening on {address}", address=peer_name(port.getHost()))
+        log.info("Listening on {address}", address=peer_name(port.getHost()))
+
+    def _cannot_listen(self, failure: Failure) -> None:
+        """What an endpoint that takes its time says when nobody can be told any more."""
+        if failure.check(CancelledError) is None:
+            log.failure("Cannot listen", failure)
+
+    def _stop_listening(self) -> list[Deferred[None]]:
+        """Close all ports; answers what is to be waited for."""
+        ports, self._ports = self._ports, []
+        for waiting in self._listening:
+            waiting.cancel()
+        self._listening.clear()
+        return [deferred for port in ports if (deferred := port.stopListening()) is not None]
+
+    # Time
 
     def _every(self, interval: float, call: Callable[[], object]) -> None:
-        loop = LoopingCall(call)
+        loop = LoopingCall(self._survive, call)
         loop.clock = self.clock
+        loop.start(interval, now=False)
         self._loops.append(loop)
-        loop.start(interval, now=False).addErrback(self._loop_failed, interval, call)
 
-    def _loop_failed(self, failure: Failure, interval: float, call: Callable[[], object]) -> None:
-        self.log.failure("Error in the broker while doing what is due; it goes on", failure)
-        if self.running:
-            self._every(interval, call)
+    def _survive(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception:
+            log.failure("Error in the broker while doing what is due; it goes on")
 
     # In-process use
 
@@ -202,17 +226,19 @@ class BrokerService(Service):
     ) -> bool:
         """Publish a message to the broker's subscribers; False when there are none for this topic.
 
-        `qos` 0..2. Raises `ValueError` for a Topic Name that is none, a QoS that is none, or a property that can't
-        be said.
+        `qos` 0..2. Raises `ValueError` for a Topic Name that is none, a QoS that is none, or a property that
+        can't be said.
         """
         return self.broker.publish(Message.create(topic_name, payload, qos, retain, properties))
 
-    def subscribe(self, topic_filter: str, callback: Callable[[Message], object], qos: int = 2) -> LocalSubscription:
+    def subscribe(
+        self, topic_filter: str, callback: Callable[[Message], object], qos: int = 2
+    ) -> LocalSubscription:
         """Have `callback(message)` called for every message that `topic_filter` matches.
 
         Retained messages come first. The callback runs soon after the message was published, in the order of
-        publishing, and may publish, subscribe and unsubscribe; what it raises is logged. `ValueError` for a Topic
-        Filter that is none.
+        publishing, and may publish, subscribe and unsubscribe; what it raises is logged. Raises `ValueError`
+        for a Topic Filter that is none.
         """
         check_topic_filter(topic_filter)
         return LocalSubscription(self, topic_filter, callback, qos)

@@ -1,4 +1,4 @@
-"""The interface of a store, for zope: the same calls as `mqttwist.session.store.Store`, which types the core."""
+"""The interface of a store, for zope: the calls of `mqttwist.session.store.Store`, which types the core."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from mqttwist.wire.message import Message
 
 
 class IStore(Interface):
-    """Keeps Sessions and retained messages. The broker reads it once, at its start, and then tells it of changes."""
+    """Keeps Sessions and retained messages.
+
+    The broker reads it once, at its start, and from then on tells it of changes.
+    """
 
     def sessions() -> Iterable[Session]:
         """Answer the sessions kept, none of them connected."""
