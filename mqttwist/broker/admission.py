@@ -62,7 +62,7 @@ class Admission:
     # After the login
 
     def late_refusal(self, connect: Connect, authority: Authority | None) -> Refusal | None:
-        """Why a client is refused that has turned out to be `authority`; others came in while it logged in."""
+        """Why a client is refused that has turned out to be `authority`; others may have come meanwhile."""
         return self._will_refusal(connect, authority) or self._crowd_refusal(connect)
 
     def _will_refusal(self, connect: Connect, authority: Authority | None) -> Refusal | None:

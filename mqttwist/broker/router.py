@@ -175,9 +175,11 @@ class Router:
                 outgoing.waiting.push(delivery)
 
     def _give_to_another(self, delivery: Delivery, instead_of: Receiver | None) -> bool:
-        group = self.subscriptions.group(delivery.share)
         message = delivery.message
-        return group is not None and message is not None and group.deliver(message, instead_of)
+        if message is None:
+            return False
+        group = self.subscriptions.group(delivery.share, message.topic_name)
+        return group is not None and group.deliver(message, instead_of)
 
     # Permissions
 

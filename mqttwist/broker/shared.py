@@ -14,66 +14,85 @@ class ShareGroup:
     can send it; one that is away gets it only if nobody is online, and one whose queue is full not at all.
     """
 
-    __slots__ = ("_members", "_next", "topic_filter")
+    __slots__ = ("_members", "_next", "_positions", "topic_filter")
 
     topic_filter: str
     _members: list[tuple[Receiver, Subscription]]
+    _positions: dict[Receiver, int]  # of the members in the list
     _next: int
 
     def __init__(self, topic_filter: str) -> None:
         self.topic_filter = topic_filter
         self._members = []
+        self._positions = {}
         self._next = 0
 
     def __len__(self) -> int:
         return len(self._members)
 
+    @property
+    def receivers(self) -> list[Receiver]:
+        """All members."""
+        return [receiver for receiver, _ in self._members]
+
     def add(self, receiver: Receiver, subscription: Subscription) -> None:
         """`receiver` becomes a member, or has a new subscription in the place of its old one."""
-        for position, (member, _) in enumerate(self._members):
-            if member is receiver:
-                self._members[position] = (receiver, subscription)
-                return
+        position = self._positions.get(receiver)
+        if position is not None:
+            self._members[position] = (receiver, subscription)
+            return
+        self._positions[receiver] = len(self._members)
         self._members.append((receiver, subscription))
 
     def remove(self, receiver: Receiver) -> None:
-        self._members = [member for member in self._members if member[0] is not receiver]
+        """`receiver` is no longer a member; the last one takes its place: cheap in a large group, too."""
+        position = self._positions.pop(receiver, None)
+        if position is None:
+            return
+        last = self._members.pop()
+        if last[0] is not receiver:
+            self._members[position] = last
+            self._positions[last[0]] = position
 
-    def deliver(self, message: Message, instead_of: Receiver | None = None) -> bool:
-        """Give `message` to one member; False when none can take it.
+    def deliver(
+        self, message: Message, barred: list[Receiver] | None = None, instead_of: Receiver | None = None
+    ) -> bool:
+        """Give `message` to one member; False when none is there for it. What a member drops it counts.
 
-        With `instead_of`, a member that is away, only the others that are online are asked.
+        `barred` are members that must not receive it. With `instead_of`, a member that is away, only the
+        others that are online are asked.
         """
-        chosen = self._choose(instead_of)
-        if chosen is None or (instead_of is not None and not chosen[0].is_online):
+        position = self._choose(barred, instead_of)
+        if position < 0:
             return False
-        receiver, subscription = chosen
+        receiver, subscription = self._members[position]
+        if instead_of is not None and not receiver.is_online:
+            return False
+        self._next = position + 1
         options = subscription.options
         qos = min(message.qos, options.qos)  # [MQTT-4.8.2-3]
         retain = message.retain and options.retain_as_published
         identifiers = (subscription.identifier,) if subscription.identifier else ()
-        return receiver.deliver(message, qos, retain, identifiers, self.topic_filter, False)
+        receiver.deliver(message, qos, retain, identifiers, self.topic_filter, False)
+        return True
 
-    def _choose(self, instead_of: Receiver | None) -> tuple[Receiver, Subscription] | None:
-        """The next member that can send at once; else one that is online; else any. All must have room."""
+    def _choose(self, barred: list[Receiver] | None, instead_of: Receiver | None) -> int:
+        """The position of the next member that can send at once; else of one that is online; else of any.
+
+        All must have room; -1 if none has.
+        """
         count = len(self._members)
-        second: tuple[Receiver, Subscription] | None = None
-        third: tuple[Receiver, Subscription] | None = None
+        online = away = -1
         for step in range(count):
             position = (self._next + step) % count
-            member = self._members[position]
-            receiver = member[0]
-            if receiver is instead_of or not receiver.has_room:
+            receiver = self._members[position][0]
+            if receiver is instead_of or not receiver.has_room or (barred and receiver in barred):
                 continue
             if receiver.is_ready:
-                self._next = position + 1
-                return member
-            if second is None and receiver.is_online:
-                second = member
-            elif third is None:
-                third = member
-        if second is None:
-            second = third
-        if second is not None:
-            self._next += 1
-        return second
+                return position
+            if receiver.is_online:
+                if online < 0:
+                    online = position
+            elif away < 0:
+                away = position
+        return online if online >= 0 else away

@@ -16,6 +16,7 @@ from mqttwist.broker.shared import ShareGroup
 from mqttwist.broker.topic_tree import TopicTree
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription
+from mqttwist.wire.message import Message
 from mqttwist.wire.topics import split_share
 
 ROUTES_LIMIT: Final = 131_072
@@ -47,16 +48,35 @@ class Target:
         self.own = Target(receiver, local) if self.no_local and local else None
 
 
+class GroupTarget:
+    """A Shared Subscription that a route leads to; `barred` are members that must not receive the topic."""
+
+    __slots__ = ("_barred", "_group", "topic_filter")
+
+    topic_filter: str
+    _group: ShareGroup
+    _barred: list[Receiver] | None
+
+    def __init__(self, group: ShareGroup, barred: list[Receiver]) -> None:
+        self.topic_filter = group.topic_filter
+        self._group = group
+        self._barred = barred or None
+
+    def deliver(self, message: Message, instead_of: Receiver | None = None) -> bool:
+        """As `ShareGroup.deliver`."""
+        return self._group.deliver(message, self._barred, instead_of)
+
+
 class Route:
     """Where messages of one topic go. `used` tells the cache that it is worth keeping."""
 
     __slots__ = ("groups", "targets", "used")
 
     targets: list[Target]
-    groups: list[ShareGroup]
+    groups: list[GroupTarget]
     used: bool
 
-    def __init__(self, targets: list[Target], groups: list[ShareGroup]) -> None:
+    def __init__(self, targets: list[Target], groups: list[GroupTarget]) -> None:
         self.targets = targets
         self.groups = groups
         self.used = False
@@ -167,14 +187,6 @@ class Subscriptions:
             del node.groups[share_name]
         return removed
 
-    def group(self, full_filter: str) -> ShareGroup | None:
-        """The group of a shared filter, if it has members."""
-        share_name, topic_filter = split_share(full_filter)
-        node: _Node | None = self._root
-        for part in topic_filter.split("/"):
-            node = None if node is None else node.children.get(part)
-        return None if node is None else node.groups.get(share_name)
-
     # Routing
 
     def route(self, topic_name: str) -> Route:
@@ -187,6 +199,13 @@ class Subscriptions:
             route.used = True
         return route
 
+    def group(self, full_filter: str, topic_name: str) -> GroupTarget | None:
+        """The group of a shared filter for messages to `topic_name`, if it has members."""
+        for group in self.route(topic_name).groups:
+            if group.topic_filter == full_filter:
+                return group
+        return None
+
     def forget_routes_of(self, topic_filters: list[str]) -> None:
         """What a receiver may receive has changed: work out anew the routes of its filters."""
         for full_filter in topic_filters:
@@ -194,14 +213,16 @@ class Subscriptions:
 
     def _find(self, topic_name: str) -> Route:
         found: dict[Receiver, list[Subscription]] = {}
-        groups: list[ShareGroup] = []
+        groups: list[GroupTarget] = []
         for node in self._matching_nodes(topic_name):
             for receiver, subscription in node.subscriptions.items():
                 if receiver in found:
                     found[receiver].append(subscription)
                 elif self._may_receive(receiver, topic_name):
                     found[receiver] = [subscription]
-            groups.extend(node.groups.values())
+            for group in node.groups.values():
+                barred = [one for one in group.receivers if not self._may_receive(one, topic_name)]
+                groups.append(GroupTarget(group, barred))
         return Route([Target(receiver, subscriptions) for receiver, subscriptions in found.items()], groups)
 
     def _matching_nodes(self, topic_name: str) -> list[_Node]:

@@ -9,7 +9,7 @@
             [message] = subscriber.take()
 
 `BrokerTestCase.broker` is the broker, `now` its clock, moved with `advance`. Everything that a client sends
-goes through `encode`, and everything that it is sent through `decode_stream`: what the tests compare are packets.
+goes through `encode`, what it is sent through `decode_stream`: what the tests compare are packets.
 """
 
 from __future__ import annotations
