@@ -20,6 +20,7 @@ from mqttwist.wire.message import Message
 from mqttwist.wire.topics import split_share
 
 ROUTES_LIMIT: Final = 131_072
+COST_LIMIT: Final = 1_000_000  # targets and topic levels of all routes together, some 200 bytes each
 
 
 class Target:
@@ -62,6 +63,10 @@ class GroupTarget:
         self._group = group
         self._barred = barred or None
 
+    @property
+    def barred_count(self) -> int:
+        return 0 if self._barred is None else len(self._barred)
+
     def deliver(self, message: Message, instead_of: Receiver | None = None) -> bool:
         """As `ShareGroup.deliver`."""
         return self._group.deliver(message, self._barred, instead_of)
@@ -70,15 +75,17 @@ class GroupTarget:
 class Route:
     """Where messages of one topic go. `used` tells the cache that it is worth keeping."""
 
-    __slots__ = ("groups", "targets", "used")
+    __slots__ = ("cost", "groups", "targets", "used")
 
     targets: list[Target]
     groups: list[GroupTarget]
+    cost: int  # how much room it takes in the cache
     used: bool
 
-    def __init__(self, targets: list[Target], groups: list[GroupTarget]) -> None:
+    def __init__(self, targets: list[Target], groups: list[GroupTarget], levels: int) -> None:
         self.targets = targets
         self.groups = groups
+        self.cost = levels + len(targets) + len(groups) + sum([group.barred_count for group in groups])
         self.used = False
 
 
@@ -102,9 +109,16 @@ class _Node:
 
 
 class Subscriptions:
-    """The tree and the routes. `may_receive` is asked once for each receiver and route."""
+    """The tree and the routes. `may_receive` is asked once for each receiver and route.
 
-    __slots__ = ("_cached", "_may_receive", "_root", "_routes", "count", "shared_count")
+    Of routes there are at most `routes_limit`, and their costs are at most `cost_limit` together: a few
+    thousand subscribers of `#` would make a route of a few thousand targets for every topic.
+    """
+
+    __slots__ = (
+        "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit", "count",
+        "shared_count",
+    )  # fmt: skip
 
     count: int
     shared_count: int
@@ -112,8 +126,19 @@ class Subscriptions:
     _routes: OrderedDict[str, Route]
     _cached: TopicTree  # the names in `_routes`
     _may_receive: Callable[[Receiver, str], bool]
+    _routes_limit: int
+    _cost_limit: int
+    _cost: int  # of all routes in the cache
 
-    def __init__(self, may_receive: Callable[[Receiver, str], bool]) -> None:
+    def __init__(
+        self,
+        may_receive: Callable[[Receiver, str], bool],
+        routes_limit: int = ROUTES_LIMIT,
+        cost_limit: int = COST_LIMIT,
+    ) -> None:
+        self._routes_limit = routes_limit
+        self._cost_limit = cost_limit
+        self._cost = 0
         self.count = 0
         self.shared_count = 0
         self._root = _Node()
@@ -223,7 +248,8 @@ class Subscriptions:
             for group in node.groups.values():
                 barred = [one for one in group.receivers if not self._may_receive(one, topic_name)]
                 groups.append(GroupTarget(group, barred))
-        return Route([Target(receiver, subscriptions) for receiver, subscriptions in found.items()], groups)
+        targets = [Target(receiver, subscriptions) for receiver, subscriptions in found.items()]
+        return Route(targets, groups, topic_name.count("/") + 1)
 
     def _matching_nodes(self, topic_name: str) -> list[_Node]:
         """The nodes whose filters match (4.7.1); a wildcard does not stand for a first level with `$`."""
@@ -254,23 +280,31 @@ class Subscriptions:
         return [node for node in matching if node.subscriptions or node.groups]
 
     def _remember(self, topic_name: str, route: Route) -> None:
-        """Keep a route; when there are too many, one goes that was not used since it was last looked at."""
+        """Keep a route; when there is no room, others go that were not used since last looked at."""
         routes = self._routes
-        while len(routes) >= ROUTES_LIMIT:
+        if route.cost > self._cost_limit:
+            return
+        while len(routes) >= self._routes_limit or self._cost + route.cost > self._cost_limit:
             oldest, candidate = routes.popitem(last=False)
             if candidate.used:
                 candidate.used = False
                 routes[oldest] = candidate
             else:
                 self._cached.discard(oldest)
+                self._cost -= candidate.cost
         routes[topic_name] = route
+        self._cost += route.cost
         self._cached.add(topic_name)
 
     def _forget_routes(self, topic_filter: str) -> None:
         if "+" not in topic_filter and "#" not in topic_filter:
-            if self._routes.pop(topic_filter, None) is not None:
-                self._cached.discard(topic_filter)
+            self._forget(topic_filter)
             return
         for topic_name in self._cached.matching(topic_filter):
-            del self._routes[topic_name]
+            self._forget(topic_name)
+
+    def _forget(self, topic_name: str) -> None:
+        route = self._routes.pop(topic_name, None)
+        if route is not None:
+            self._cost -= route.cost
             self._cached.discard(topic_name)
