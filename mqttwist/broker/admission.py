@@ -41,6 +41,8 @@ class Admission:
         if not connect.client_id and (connect.version == MQTT_3_1 or not self._may_be_nameless(connect)):
             return ReasonCode.CLIENT_IDENTIFIER_NOT_VALID.value, "the Client Identifier is empty"
         if connect.will is not None:
+            if connect.will.topic_name.count("/") >= settings.maximum_topic_levels:
+                return ReasonCode.TOPIC_NAME_INVALID.value, "the topic of the Will has too many levels"
             if connect.will.qos > settings.maximum_qos:  # [MQTT-3.2.2-12]
                 return ReasonCode.QOS_NOT_SUPPORTED.value, f"Will QoS {connect.will.qos}"
             if connect.will.retain and not settings.retain_available:  # [MQTT-3.2.2-13]

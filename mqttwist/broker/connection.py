@@ -283,7 +283,11 @@ class ServerConnection(Connection):
     def _refusal(self, publish: Publish, session: Session) -> int:
         """The Reason Code for a message that is not accepted; 0 for one that is."""
         reason_code = SUCCESS
-        if publish.topic_name.startswith("$SYS/") or (
+        topic_name = publish.topic_name
+        limit = self._broker.settings.maximum_topic_levels
+        if len(topic_name) >= limit and topic_name.count("/") >= limit:
+            reason_code = ReasonCode.TOPIC_NAME_INVALID.value
+        elif topic_name.startswith("$SYS/") or (
             self._authority is not None and not self._may_publish(self._authority, publish)
         ):
             reason_code = ReasonCode.NOT_AUTHORIZED.value
@@ -292,7 +296,7 @@ class ServerConnection(Connection):
         elif publish.retain and not self._broker.router.has_room_to_retain(publish):
             reason_code = ReasonCode.QUOTA_EXCEEDED.value
         if reason_code:
-            self._broker.observer.publish_refused(self, publish.topic_name, reason_code)
+            self._broker.observer.publish_refused(self, topic_name, reason_code)
         return reason_code
 
     def _may_publish(self, authority: Authority, publish: Publish) -> bool:
@@ -364,6 +368,8 @@ class ServerConnection(Connection):
 
     def _subscription_refusal(self, session: Session, options: SubscriptionOptions) -> int:
         authority = self._authority
+        if options.topic_filter.count("/") >= self._broker.settings.maximum_topic_levels:
+            return ReasonCode.TOPIC_FILTER_INVALID.value
         if authority is not None and not authority.may_subscribe(options.topic_filter, options.qos):
             return ReasonCode.NOT_AUTHORIZED.value
         is_new = options.topic_filter not in session.subscriptions

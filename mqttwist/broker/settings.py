@@ -41,6 +41,9 @@ class Settings:
     maximum_subscriptions: int = _limit(
         1_000_000, 1, 1 << 31, "subscriptions", "how many subscriptions one client may have"
     )
+    maximum_topic_levels: int = _limit(
+        200, 1, 65_536, "levels", "how many levels a Topic Name or Topic Filter may have"
+    )
     maximum_retained: int = _limit(1_000_000, 0, 1 << 31, "messages", "how many retained messages are kept")
     receive_maximum: int = _limit(
         1000, 1, 65_535, "messages", "unacknowledged QoS 1 and 2 messages a client may have sent (MQTT 5.0)"
