@@ -122,12 +122,20 @@ class ServerConnection(Connection):
         decoder = self.decoder
         return decode_packet(decoder.data, decoder.start, decoder.body, decoder.end, self.version)
 
-    def send_packet(self, packet: Packet) -> None:
-        """Send what the Server says of its own accord: anything but PUBLISH and its acknowledgements."""
+    def send_packet(self, packet: Packet) -> bool:
+        """Send anything but PUBLISH and its acknowledgements; False if it is too large [MQTT-3.1.2-24]."""
         encoded = packet.encode(self.version)
-        if len(encoded) <= self.peer_maximum_packet_size:
-            self.send(encoded)
-            self.metrics.messages_sent += 1
+        if len(encoded) > self.peer_maximum_packet_size:
+            return False
+        self.send(encoded)
+        self.metrics.messages_sent += 1
+        return True
+
+    def _answer(self, packet: SubAck | UnsubAck) -> None:
+        """A client that can't take the answer to its request would wait for it for ever: send it away."""
+        if not self.send_packet(packet):
+            text = "the answer is larger than the Client's Maximum Packet Size"
+            raise ProtocolError(0x95, text, "MQTT-3.1.2-24")
 
     # CONNECT (3.1)
 
@@ -163,10 +171,13 @@ class ServerConnection(Connection):
         if refusal is not None:
             self.refuse(refusal[0], refusal[1])
             return False
+        connack = admission.welcome(connect)
+        if len(connack.encode(self.version)) > self.peer_maximum_packet_size:
+            self.refuse(ReasonCode.PACKET_TOO_LARGE.value, "the Client's Maximum Packet Size is too small")
+            return False
         self._cancel_timeout()
         self._on_end = on_end
         self._authority = authority
-        connack = admission.welcome(connect)
         session, connack.session_present = self._broker.sessions.open(
             self, connect, admission.expiry_interval(connect), authority
         )
@@ -342,7 +353,7 @@ class ServerConnection(Connection):
         reason_codes = [
             self._subscribe(session, options, identifier, to_replay) for options in packet.subscriptions
         ]
-        self.send_packet(SubAck(packet.packet_id, reason_codes))
+        self._answer(SubAck(packet.packet_id, reason_codes))
         for subscription in to_replay:
             self._broker.router.replay(session.outgoing, subscription)
         if to_replay:
@@ -387,7 +398,7 @@ class ServerConnection(Connection):
             reason_code = SUCCESS if self._broker.router.unsubscribe(session, topic_filter) else 0x11
             self._broker.observer.unsubscribed(self, topic_filter, reason_code)
             reason_codes.append(reason_code)
-        self.send_packet(UnsubAck(packet.packet_id, reason_codes))
+        self._answer(UnsubAck(packet.packet_id, reason_codes))
 
     # PINGREQ and DISCONNECT (3.12 - 3.14)
 
