@@ -75,6 +75,8 @@ class Admission:
             authority is not None and not authority.may_publish(will.topic_name, will.qos, will.retain)
         ):
             return ReasonCode.NOT_AUTHORIZED.value, f"a will to {will.topic_name!r} is not allowed"
+        if not self._broker.router.has_room_to_retain(will.message()):
+            return ReasonCode.QUOTA_EXCEEDED.value, "the Will can't be retained, too many messages are"
         return None
 
     def welcome(self, connect: Connect) -> ConnAck:

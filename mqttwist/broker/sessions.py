@@ -176,7 +176,10 @@ class Sessions:
         record.will_due = None
         if will is not None:
             self._observer.will_published(record.session.client_id, will.topic_name)
-            self._router.publish(will.message(), record.session.outgoing)
+            message = will.message()
+            if not self._router.has_room_to_retain(message):
+                message.retain = False  # there was room when the client came
+            self._router.publish(message, record.session.outgoing)
 
     def _expire_later(self, record: _Record) -> None:
         interval = record.session.expiry_interval
