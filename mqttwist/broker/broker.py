@@ -25,6 +25,7 @@ from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.connect import Connect
 from mqttwist.wire.message import Message
 from mqttwist.wire.subscribe import SubscriptionOptions
+from mqttwist.wire.topics import check_topic_filter
 
 
 def accept_everybody(connection: ServerConnection, connect: Connect) -> None:
@@ -144,11 +145,16 @@ class Broker:
         return matched
 
     def subscribe(self, receiver: Receiver, options: SubscriptionOptions) -> None:
-        """Subscribe something inside the process, and send it the retained messages that match."""
+        """Subscribe something inside the process, and send it the retained messages as `options` ask for.
+
+        Raises `ValueError` for a Topic Filter that is none.
+        """
+        check_topic_filter(options.topic_filter)
         self.turn.begin()
         subscription = Subscription(options)
-        self.router.subscriptions.add(receiver, subscription)
-        self.router.replay(receiver, subscription)
+        is_new = self.router.subscriptions.add(receiver, subscription)
+        if self.router.wants_retained(options, is_new):
+            self.router.replay(receiver, subscription)
         self.turn.end()
 
     def unsubscribe(self, receiver: Receiver, topic_filter: str) -> bool:

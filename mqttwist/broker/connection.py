@@ -457,7 +457,8 @@ class ServerConnection(Connection):
     def _name_supported_version(self, version: int) -> None:
         """CONNACK for a protocol version we don't speak, in a form it may understand [MQTT-3.1.2-2]."""
         if version >= 0:
-            self.version = MQTT_5 if version > MQTT_5 else 4
+            # Bridges add 0x80 to the version that they speak.
+            self.version = MQTT_5 if version & 0x7F > MQTT_5 else 4
             self.send_packet(ConnAck(False, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION.value))
 
     def disconnect(self, reason_code: int, text: str) -> None:

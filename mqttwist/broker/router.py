@@ -15,6 +15,7 @@ from mqttwist.session.session import Session, Subscription
 from mqttwist.session.store import Store
 from mqttwist.session.turn import Turn
 from mqttwist.wire.message import Message
+from mqttwist.wire.subscribe import SubscriptionOptions
 from mqttwist.wire.topics import split_share
 
 INSTANT: float = 0.001  # seconds; how long a message with a Message Expiry Interval of 0 may be on its way
@@ -132,13 +133,19 @@ class Router:
     def subscribe(self, session: Session, subscription: Subscription) -> bool:
         """Add a subscription to a session, or put it in the place of one with the same filter [MQTT-3.8.4-3].
 
-        Answers whether the retained messages are to be sent for it [MQTT-3.3.1-9] [MQTT-3.3.1-10]: not for a
-        Shared Subscription (4.8.2).
+        Answers whether the retained messages are to be sent for it.
         """
         options = subscription.options
         is_new = self.subscriptions.add(session.outgoing, subscription)
         session.subscriptions[options.topic_filter] = subscription
         self._store.subscription_added(session, subscription)
+        return self.wants_retained(options, is_new)
+
+    def wants_retained(self, options: SubscriptionOptions, is_new: bool) -> bool:
+        """Whether a subscription asks for retained messages [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11].
+
+        A Shared Subscription never does (4.8.2).
+        """
         if split_share(options.topic_filter)[0]:
             return False
         return options.retain_handling == 0 or (options.retain_handling == 1 and is_new)

@@ -82,7 +82,10 @@ class Sessions:
         self._observer = observer
         self._drops = drops
         self._limits = limits
-        for session in store.sessions():
+        for session in list(store.sessions()):
+            if session.expiry_interval == 0:  # its connection ended with the broker before, and so did it
+                store.session_removed(session)
+                continue
             record = self._records[session.client_id] = _Record(session)
             self._router.restore(session)
             self._expire_later(record)
