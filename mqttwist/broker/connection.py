@@ -21,6 +21,7 @@ from mqttwist.session.connection import (
     Connection,
     Transport,
 )
+from mqttwist.session.delivery import QUEUE_FULL
 from mqttwist.session.session import Session, Subscription
 from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec, decode_acknowledgement
 from mqttwist.wire.codec import decode_packet
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 SUCCESS: Final = 0x00
 PERMISSIONS_LIMIT: Final = 1000  # how many answers of an authority one connection remembers
+REPLAY_LIMIT: Final = 100_000  # messages that may wait when retained ones are asked for, beside all retained
 REASON_LIMIT: Final = 500  # characters of a Reason String; what a peer has sent may be quoted in it
 
 
@@ -355,7 +357,7 @@ class ServerConnection(Connection):
         ]
         self._answer(SubAck(packet.packet_id, reason_codes))
         for subscription in to_replay:
-            self._broker.router.replay(session.outgoing, subscription)
+            self._replay(session, subscription)
         if to_replay:
             session.outgoing.pump()
 
@@ -387,6 +389,14 @@ class ServerConnection(Connection):
         if is_new and len(session.subscriptions) >= self._broker.settings.maximum_subscriptions:
             return ReasonCode.QUOTA_EXCEEDED.value
         return SUCCESS
+
+    def _replay(self, session: Session, subscription: Subscription) -> None:
+        """Queue retained messages. No limit of the queue counts them, so a client must not ask for ever more."""
+        router = self._broker.router
+        if len(session.outgoing.waiting) > REPLAY_LIMIT + 2 * len(router.retained):
+            self._broker.drops.count(session.client_id, QUEUE_FULL)
+        else:
+            router.replay(session.outgoing, subscription)
 
     def _unsubscribe_received(self) -> None:
         packet = self._packet()
