@@ -15,8 +15,8 @@ def peer_name(address: IAddress) -> str:
     if isinstance(address, IPv6Address):
         return f"[{address.host}]:{address.port}"
     if isinstance(address, UNIXAddress):
-        name = address.name
-        return f"unix:{name.decode(errors='replace') if isinstance(name, bytes) else name or '(unnamed)'}"
+        name = address.name or "(unnamed)"
+        return f"unix:{name.decode(errors='replace') if isinstance(name, bytes) else name}"
     return str(address)
 
 

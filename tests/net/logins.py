@@ -130,12 +130,14 @@ class ScriptedChecker:
 
 @implementer(IRealm)
 class ScriptedRealm:
-    """A realm that answers what the test gave it."""
+    """A realm that answers what the test gave it, and keeps the minds it was shown."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
+        self.minds: list[object] = []
 
     def requestAvatar(self, avatar_id: AvatarId, mind: object, *interfaces: type[Interface]) -> Any:
+        self.minds.append(mind)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

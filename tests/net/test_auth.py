@@ -186,6 +186,12 @@ class LoginTests(SynchronousTestCase):
         (asked,) = checker.asked
         self.assertEqual((asked.client_id, asked.peer), ("a-client", PEER))
 
+    def test_realms_see_the_connection(self) -> None:
+        """The realm gets the credentials as the mind: it may look at the same."""
+        realm = ScriptedRealm((IAuthority, FullAuthority(), lambda: None))
+        self.successResultOf(self.log_in(ScriptedChecker(b"alice"), realm))
+        self.assertEqual(realm.minds, [credentials("alice", "secret")])
+
     def test_every_refusal_is_the_same(self) -> None:
         """Whatever kind of wrong it is, it is `LoginRefused` with the same text and its cause inside."""
         for error in (
