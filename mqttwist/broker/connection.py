@@ -391,7 +391,7 @@ class ServerConnection(Connection):
         return SUCCESS
 
     def _replay(self, session: Session, subscription: Subscription) -> None:
-        """Queue retained messages. No limit of the queue counts them, so a client must not ask for ever more."""
+        """Queue retained messages; the limits of the queue don't count them, so there is a limit here."""
         router = self._broker.router
         if len(session.outgoing.waiting) > REPLAY_LIMIT + 2 * len(router.retained):
             self._broker.drops.count(session.client_id, QUEUE_FULL)
