@@ -257,7 +257,7 @@ class TraceTests(ShellTestCase):
         """No line of the whole log holds the password, whatever becomes of the login."""
         for refusal in (0, ReasonCode.BAD_USER_NAME_OR_PASSWORD.value):
             self.set_up_broker(
-                lambda connection, connect, refusal=refusal: (  # type: ignore[misc]
+                lambda connection, connect, refusal=refusal: (
                     connection.refuse(refusal, "no") if refusal else connection.accept(None)
                 )
             )
