@@ -1,0 +1,56 @@
+"""A receiver for tests of routing: says what it is told to say of itself, and keeps what it gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mqttwist.session.receiver import Receiver
+from mqttwist.wire.message import Message
+
+
+@dataclass
+class Taken:
+    """The arguments of one `deliver`."""
+
+    message: Message
+    qos: int
+    retain: bool
+    identifiers: tuple[int, ...]
+    share: str
+    replayed: bool
+
+
+class RecordingReceiver(Receiver):
+    """Online, ready and with room, unless told otherwise; `accepts` is what `deliver` answers."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(client_id)
+        self.taken: list[Taken] = []
+        self.online = True
+        self.ready = True
+        self.room = True
+        self.accepts = True
+
+    def deliver(
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str,
+        replayed: bool,
+    ) -> bool:
+        self.taken.append(Taken(message, qos, retain, identifiers, share, replayed))
+        return self.accepts
+
+    @property
+    def is_online(self) -> bool:
+        return self.online
+
+    @property
+    def is_ready(self) -> bool:
+        return self.ready and self.online
+
+    @property
+    def has_room(self) -> bool:
+        return self.room

@@ -1,0 +1,229 @@
+"""`mqttwist.broker.subscriptions`: the tree against a plain list of filters, and the cache of routes."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mqttwist.broker.subscriptions import Route, Subscriptions
+from mqttwist.session.receiver import Receiver
+from mqttwist.session.session import Subscription
+from mqttwist.wire.message import Message
+from mqttwist.wire.subscribe import SubscriptionOptions
+from mqttwist.wire.topics import matches, split_share
+from tests.broker.receivers import RecordingReceiver
+
+LEVELS = st.sampled_from(["a", "b", "", "$SYS", "$x"])
+NAMES = st.lists(LEVELS, min_size=1, max_size=4).map("/".join).filter(bool)
+FILTERS = (
+    st.tuples(st.lists(LEVELS | st.just("+"), min_size=0, max_size=4), st.sampled_from([[], ["#"]]))
+    .map(lambda parts: "/".join(parts[0] + parts[1]))
+    .filter(bool)
+)
+SHARED = st.tuples(st.sampled_from(["$share/g/", "$share/h/"]), FILTERS).map("".join)
+
+
+def everything(receiver: Receiver, topic_name: str) -> bool:
+    return True
+
+
+def subscription(
+    topic_filter: str, qos: int = 0, identifier: int = 0, no_local: bool = False
+) -> Subscription:
+    return Subscription(SubscriptionOptions(topic_filter, qos, no_local), identifier)
+
+
+class ModelTests(SynchronousTestCase):
+    """`Subscriptions` against a dict of (receiver, filter) and `wire.topics.matches`."""
+
+    def setUp(self) -> None:
+        self.receivers = [RecordingReceiver(str(n)) for n in range(3)]
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        steps=st.lists(
+            st.tuples(st.booleans(), st.integers(0, 2), FILTERS | SHARED, st.integers(0, 2)), max_size=30
+        ),
+        names=st.lists(NAMES, min_size=1, max_size=6),
+    )
+    def test_any_history(self, steps: list[tuple[bool, int, str, int]], names: list[str]) -> None:
+        """After any (un)subscribing, with routes in the cache, the routes are those of the model."""
+        subscriptions = Subscriptions(everything, 4, 60)
+        model: dict[tuple[int, str], int] = {}
+        for add, receiver, topic_filter, qos in steps:
+            key = (receiver, topic_filter)
+            if add:
+                is_new = subscriptions.add(self.receivers[receiver], subscription(topic_filter, qos))
+                self.assertEqual(is_new, key not in model)
+                model[key] = qos
+            else:
+                removed = subscriptions.remove(self.receivers[receiver], topic_filter)
+                self.assertEqual(removed, model.pop(key, None) is not None)
+            for name in names:
+                self.check(subscriptions.route(name), model, name)
+            self.assertEqual(subscriptions.count, len(model))
+            self.assertEqual(subscriptions.shared_count, sum(one.startswith("$share") for _, one in model))
+
+    def check(self, route: Route, model: dict[tuple[int, str], int], name: str) -> None:
+        expected: dict[int, int] = {}
+        groups: set[str] = set()
+        for (receiver, full_filter), qos in model.items():
+            share_name, topic_filter = split_share(full_filter)
+            if matches(topic_filter, name):
+                if share_name:
+                    groups.add(full_filter)
+                else:
+                    expected[receiver] = max(expected.get(receiver, 0), qos)
+        found = {int(target.receiver.client_id): target.qos for target in route.targets}
+        self.assertEqual(found, expected)
+        self.assertEqual(len(route.targets), len(found))
+        self.assertEqual({group.topic_filter for group in route.groups}, groups)
+        self.assertEqual(len(route.groups), len(groups))
+
+    @settings(max_examples=100, deadline=None)
+    @given(filters=st.lists(FILTERS | SHARED, max_size=20, unique=True))
+    def test_nothing_is_left(self, filters: list[str]) -> None:
+        """When all have unsubscribed, the tree is as empty as at first."""
+        subscriptions = Subscriptions(everything)
+        receiver = self.receivers[0]
+        for one in filters:
+            subscriptions.add(receiver, subscription(one))
+        for one in filters:
+            self.assertTrue(subscriptions.remove(receiver, one))
+        self.assertEqual((subscriptions.count, subscriptions.shared_count), (0, 0))
+        self.assertTrue(subscriptions._root.is_empty)
+
+
+class TargetTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.subscriptions = Subscriptions(everything)
+        self.receiver = RecordingReceiver("r")
+
+    def test_overlapping_filters(self) -> None:
+        """One target with the highest QoS and all identifiers [MQTT-3.3.4-2] [MQTT-3.3.4-4]."""
+        for topic_filter, qos, identifier in (("a/b", 0, 5), ("a/+", 2, 0), ("#", 1, 9)):
+            self.subscriptions.add(self.receiver, subscription(topic_filter, qos, identifier))
+        [target] = self.subscriptions.route("a/b").targets
+        self.assertEqual((target.qos, sorted(target.identifiers)), (2, [5, 9]))
+        self.assertFalse(target.no_local)
+        self.assertIsNone(target.own)
+
+    def test_no_local(self) -> None:
+        """With No Local, `own` is what the other subscriptions leave [MQTT-3.8.3-3]."""
+        self.subscriptions.add(self.receiver, subscription("a", 2, 5, no_local=True))
+        [target] = self.subscriptions.route("a").targets
+        self.assertTrue(target.no_local)
+        self.assertIsNone(target.own)
+        self.subscriptions.add(self.receiver, subscription("#", 1, 6))
+        [target] = self.subscriptions.route("a").targets
+        self.assertEqual((target.qos, sorted(target.identifiers)), (2, [5, 6]))
+        self.assertIsNotNone(target.own)
+        if target.own is not None:
+            self.assertEqual((target.own.qos, target.own.identifiers), (1, (6,)))
+
+    def test_may_receive(self) -> None:
+        """Who may not receive a topic is no target, and barred in a group."""
+        subscriptions = Subscriptions(lambda receiver, name: receiver.client_id != "r" or name != "secret")
+        other = RecordingReceiver("other")
+        for receiver in (self.receiver, other):
+            for topic_filter in ("#", "$share/g/#"):
+                subscriptions.add(receiver, subscription(topic_filter))
+        for name, allowed in (("open", {"r", "other"}), ("secret", {"other"})):
+            route = subscriptions.route(name)
+            self.assertEqual({target.receiver.client_id for target in route.targets}, allowed)
+            for _ in range(4):
+                self.assertTrue(route.groups[0].deliver(Message(name)))
+        self.assertEqual([one.message.topic_name for one in self.receiver.taken], ["open"] * 2)
+
+
+class CacheTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.subscriptions = Subscriptions(everything, 4)
+        self.receiver = RecordingReceiver("r")
+
+    def cached(self) -> set[str]:
+        return set(self.subscriptions._routes)
+
+    def test_a_route_is_found_once(self) -> None:
+        """The same topic gives the same route as long as nothing has changed."""
+        self.assertIs(self.subscriptions.route("a"), self.subscriptions.route("a"))
+
+    def test_only_what_is_touched_is_forgotten(self) -> None:
+        """A change of subscriptions forgets the routes that its filter matches, and no others."""
+        for topic_filter, forgotten in (
+            ("a/b", {"a/b"}),
+            ("a/+", {"a/b"}),
+            ("a/#", {"a", "a/b"}),
+            ("#", {"a", "a/b", "c"}),
+            ("+", {"a", "c"}),
+            ("$SYS/#", {"$SYS/x"}),
+            ("$share/g/c", {"c"}),
+            ("$share/g/+/b", {"a/b"}),
+            ("d/#", set()),
+        ):
+            with self.subTest(topic_filter=topic_filter):
+                for change in (self.subscribe, self.unsubscribe):
+                    names = {"a", "a/b", "c", "$SYS/x"}
+                    for name in names:
+                        self.subscriptions.route(name)
+                    self.assertEqual(self.cached(), names)
+                    change(topic_filter)
+                    self.assertEqual(self.cached(), names - forgotten)
+
+    def subscribe(self, topic_filter: str) -> None:
+        self.subscriptions.add(self.receiver, subscription(topic_filter))
+
+    def unsubscribe(self, topic_filter: str) -> None:
+        self.assertTrue(self.subscriptions.remove(self.receiver, topic_filter))
+
+    def test_an_unsubscription_of_nothing_forgets_nothing(self) -> None:
+        """UNSUBSCRIBE of what was never subscribed to leaves the cache alone."""
+        self.subscriptions.route("a")
+        for topic_filter in ("a", "#", "$share/g/a", "a/b/c"):
+            self.assertFalse(self.subscriptions.remove(self.receiver, topic_filter))
+        self.assertEqual(self.cached(), {"a"})
+
+    def test_forget_routes_of(self) -> None:
+        """The routes of filters are forgotten by request, those of shared ones too."""
+        for name in ("a", "b", "c"):
+            self.subscriptions.route(name)
+        self.subscriptions.forget_routes_of(["a", "$share/g/b"])
+        self.assertEqual(self.cached(), {"c"})
+
+    def test_the_number_of_routes_is_bounded(self) -> None:
+        """When the cache is full, a route goes that was not used again."""
+        for name in ("a", "b", "c", "d"):
+            self.subscriptions.route(name)
+        self.subscriptions.route("a")  # used
+        self.subscriptions.route("e")
+        self.assertEqual(self.cached(), {"a", "c", "d", "e"})
+        for n in range(100):
+            self.subscriptions.route(f"x{n}")
+            self.assertEqual(len(self.cached()), 4)
+        self.assertEqual(set(self.subscriptions._cached.matching("#")), self.cached())
+
+    def test_all_routes_in_use(self) -> None:
+        """If all were used since, the oldest goes all the same."""
+        for _ in range(2):
+            for name in ("a", "b", "c", "d"):
+                self.subscriptions.route(name)
+        self.subscriptions.route("e")
+        self.assertEqual(self.cached(), {"b", "c", "d", "e"})
+
+    def test_the_cost_is_bounded(self) -> None:
+        """Routes with many targets or levels leave less room for others; one too large is not kept."""
+        subscriptions = Subscriptions(everything, 1000, 50)
+        for n in range(9):
+            subscriptions.add(RecordingReceiver(str(n)), subscription("many/#"))
+        for n in range(100):
+            self.assertEqual(len(subscriptions.route(f"many/{n}").targets), 9)
+            self.assertTrue(len(subscriptions._routes) <= 4)  # two levels and nine targets each
+        for n in range(100):
+            subscriptions.route(f"few{n}")
+            self.assertTrue(subscriptions._cost <= 50)
+        self.assertEqual(len(subscriptions._routes), 50)
+        subscriptions.route("/" * 50)
+        self.assertEqual(len(subscriptions._routes), 50)
+        subscriptions.add(self.receiver, subscription("#"))
+        self.assertEqual((len(subscriptions._routes), subscriptions._cost), (0, 0))
