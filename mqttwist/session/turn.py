@@ -33,9 +33,9 @@ class Turn:
         self._with_output.append(connection)
 
     def end(self) -> None:
-        """Write to every connection that has output, until none is left: a write may make room for more."""
+        """Write to every connection that has output, until none is left: a write may make room for more.
+
+        Should one of them fail, the others stay for the next turn.
+        """
         while self._with_output:
-            connections = self._with_output
-            self._with_output = []
-            for connection in connections:
-                connection.flush()
+            self._with_output.pop().flush()
