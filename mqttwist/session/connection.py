@@ -131,6 +131,8 @@ class Connection:
         self.decoder.feed(data)
         self.process()
         self.turn.end()
+        if self.blocked:
+            self._limit_outbox()
 
     def process(self) -> None:
         """Work on the packets that are complete, unless a login has to be waited for."""
@@ -160,21 +162,21 @@ class Connection:
         outbox.append(packet)
 
     def flush(self) -> None:
-        """Write the outbox in one go, unless the transport is full."""
-        if self.blocked:
-            self._hold()
-            return
-        while self.outbox:
-            data = b"".join(self.outbox)
-            self.outbox.clear()
-            self._held = self._counted = 0
-            self.metrics.bytes_sent += len(data)
-            if self.trace is not None:
-                self.trace.sent(self, data)
-            self.transport.write(data)
+        """Write the outbox in one go, unless the transport is full; then what waits, while it is not."""
+        while self.outbox and not self.blocked and self.state != CLOSED:
+            self._write()
             if self.wants_room and not self.blocked and self.state == CONNECTED:
                 self.wants_room = False
                 self.room_made()
+
+    def _write(self) -> None:
+        data = b"".join(self.outbox)
+        self.outbox.clear()
+        self._held = self._counted = 0
+        self.metrics.bytes_sent += len(data)
+        if self.trace is not None:
+            self.trace.sent(self, data)
+        self.transport.write(data)
 
     def transport_full(self) -> None:
         """The transport asks for no more data."""
@@ -201,7 +203,8 @@ class Connection:
             self._counted = len(outbox)
         return self._held
 
-    def _hold(self) -> None:
+    def _limit_outbox(self) -> None:
+        """Read no more from a peer that makes us answer and does not read the answers."""
         if self.held() > HOLD_LIMIT and not self._reading_paused and self.state == CONNECTED:
             self._reading_paused = True
             self.transport.pause_reading()
@@ -219,7 +222,8 @@ class Connection:
             return
         self.state = CLOSED
         self.blocked = False
-        self.flush()
+        if self.outbox:
+            self._write()
         self.transport.close()
 
     @property
