@@ -80,6 +80,8 @@ class WaitingQueue:
         evicted = 0
         if not delivery.replayed:
             size = message.size + OVERHEAD
+            if 0 < self.limits.size < size:
+                return False, 0
             while self._is_full(size):
                 if not self._evictable:
                     return False, evicted
