@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from mqttwist.wire.errors import ProtocolError
 from mqttwist.wire.publish import Publish
 
@@ -42,24 +44,24 @@ class OutboundAliases:
     __slots__ = ("_aliases", "_maximum")
 
     _maximum: int
-    _aliases: dict[str, int]  # the one used longest ago first
+    _aliases: OrderedDict[str, int]  # the one used longest ago first
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
-        self._aliases = {}
+        self._aliases = OrderedDict()
 
     def alias_for(self, topic_name: str) -> tuple[int, bool]:
         """The alias of `topic_name` (0: it gets none), and whether the peer knows it already."""
         aliases = self._aliases
-        alias = aliases.pop(topic_name, 0)
+        alias = aliases.get(topic_name, 0)
         if alias:
-            aliases[topic_name] = alias
+            aliases.move_to_end(topic_name)
             return alias, True
         if self._maximum == 0:
             return 0, False
         if len(aliases) < self._maximum:
             alias = len(aliases) + 1
         else:
-            alias = aliases.pop(next(iter(aliases)))
+            _, alias = aliases.popitem(last=False)
         aliases[topic_name] = alias
         return alias, False
