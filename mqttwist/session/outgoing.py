@@ -8,7 +8,7 @@ order.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from math import ceil
 from typing import Final
 
@@ -29,7 +29,9 @@ PAUSE_OFFLINE: Final = 1  # there is no Network Connection
 PAUSE_SEND_QUOTA: Final = 2  # as many messages are unconfirmed as the receiver allows
 PAUSE_TRANSPORT_FULL: Final = 3  # the receiver reads more slowly than we write
 
-ALIAS_SIZE: Final = 3  # bytes of the property Topic Alias
+# What a Topic Alias adds to a PUBLISH, in bytes: the property, and with it one more byte each of the Property
+# Length and of the Remaining Length at most.
+ALIAS_SIZE: Final = 3 + 1 + 1
 
 PAUSE_NAMES: Final = ("none", "offline", "send quota", "transport full")
 
@@ -38,16 +40,15 @@ class OutgoingFlow(Receiver):
     """All that is on its way to one client, online or not."""
 
     __slots__ = (
-        "_aliases", "_drops", "_form", "_last_packet_id", "_unfinished", "_unsent", "connection", "in_flight",
-        "send_quota", "waiting",
+        "_aliases", "_drops", "_form", "_last_packet_id", "_unsent", "connection", "in_flight", "send_quota",
+        "waiting",
     )  # fmt: skip
 
     connection: Connection | None
     in_flight: dict[int, Delivery]
     waiting: WaitingQueue
     send_quota: int  # how many may be unconfirmed on this connection
-    _unfinished: int  # how many are
-    _unsent: deque[Delivery]  # of `in_flight`, what is to be sent again on this connection
+    _unsent: OrderedDict[int, Delivery]  # of `in_flight`, what is still to be sent again on this connection
     _last_packet_id: int
     _aliases: OutboundAliases | None
     _form: int  # FORM_MQTT_5 or 0
@@ -59,8 +60,7 @@ class OutgoingFlow(Receiver):
         self.in_flight = {}
         self.waiting = WaitingQueue(limits)
         self.send_quota = 0
-        self._unfinished = 0
-        self._unsent = deque()
+        self._unsent = OrderedDict()
         self._last_packet_id = 0
         self._aliases = None
         self._form = 0
@@ -72,8 +72,7 @@ class OutgoingFlow(Receiver):
         """A Network Connection begins; call `resume` when CONNACK is in its outbox."""
         self.connection = connection
         self.send_quota = send_quota
-        self._unfinished = 0
-        self._unsent = deque(self.in_flight.values())
+        self._unsent = OrderedDict(self.in_flight)
         self._form = FORM_MQTT_5 if connection.version == MQTT_5 else 0
         self._aliases = OutboundAliases(topic_alias_maximum) if topic_alias_maximum else None
 
@@ -84,9 +83,16 @@ class OutgoingFlow(Receiver):
         self._unsent.clear()
 
     def resume(self) -> None:
-        """Send again what is unconfirmed [MQTT-4.4.0-1], in its order [MQTT-4.6.0-1], then what waits."""
-        self._send_again()
+        """Send again what is unconfirmed [MQTT-4.4.0-1], in its order [MQTT-4.6.0-1], then what waits.
+
+        PUBREL does not wait for the send quota [MQTT-3.3.4-10], and so may come before a PUBLISH that does.
+        """
         self.pump()
+        connection = self.connection
+        if connection is not None and self._unsent:
+            for delivery in [one for one in self._unsent.values() if one.message is None]:
+                del self._unsent[delivery.packet_id]
+                self._send_duplicate(connection, delivery)
 
     @property
     def is_online(self) -> bool:
@@ -108,7 +114,7 @@ class OutgoingFlow(Receiver):
             return PAUSE_OFFLINE
         if connection.blocked:
             return PAUSE_TRANSPORT_FULL
-        if self._unfinished >= self.send_quota or self._unsent:
+        if len(self.in_flight) >= self.send_quota or self._unsent:
             return PAUSE_SEND_QUOTA
         return PAUSE_NONE
 
@@ -157,26 +163,35 @@ class OutgoingFlow(Receiver):
         return accepted or self._drop(drop.QUEUE_FULL)
 
     def pump(self) -> None:
-        """Send what waits, as far as the quota and the transport allow."""
+        """Send what is to be sent again and then what waits, as far as the quota and the transport allow.
+
+        What is dropped does not count against `PUMP_LIMIT`: whenever that limit stops us, the outbox holds
+        something, and when that has been written `room_made` calls us again.
+        """
         connection = self.connection
-        waiting = self.waiting
-        if connection is None or self._unsent:
+        if connection is None:
             return
-        sent = 0
+        sent = self._send_again(connection) if self._unsent else 0
+        if self._unsent:
+            return
         while not connection.blocked and sent < PUMP_LIMIT:
-            delivery = waiting.first()
-            if delivery is None or (delivery.qos and self._unfinished >= self.send_quota):
+            delivery = self.waiting.first()
+            if delivery is None or (delivery.qos and len(self.in_flight) >= self.send_quota):
                 return
-            message = delivery.message
-            waiting.pop()
-            if message is None:
-                continue
-            sent += message.size
-            if delivery.qos:
-                self._send_first(connection, delivery)
-            else:
-                self._send_publish(connection, message, 0, delivery.retain, delivery.identifiers, 0)
+            self.waiting.pop()
+            sent += self._send_waiting(connection, delivery)
         connection.wants_room = True
+
+    def _send_waiting(self, connection: Connection, delivery: Delivery) -> int:
+        """Send what has come to the front of the queue; how many bytes, 0 when it was dropped."""
+        message = delivery.message
+        if message is None:
+            return 0
+        if delivery.qos:
+            sent = self._send_first(connection, delivery)
+        else:
+            sent = self._send_publish(connection, message, 0, delivery.retain, delivery.identifiers, 0)
+        return message.size if sent else 0
 
     def _send_first(self, connection: Connection, delivery: Delivery) -> bool:
         """Send a message of QoS 1 or 2 for the first time [MQTT-4.3.2-1] [MQTT-4.3.3-1]."""
@@ -192,11 +207,10 @@ class OutgoingFlow(Receiver):
         delivery.awaiting = PUBACK if delivery.qos == 1 else PUBREC
         delivery.sent_at = connection.turn.now
         self.in_flight[packet_id] = delivery
-        self._unfinished += 1
         return True
 
     def _new_packet_id(self) -> int:
-        """One that is not in use [MQTT-2.2.1-4]; there always is one, the quota is at most 65,535."""
+        """One that is not in use [MQTT-2.2.1-4]; there is one, since `in_flight` is below the quota."""
         packet_id = self._last_packet_id
         while True:
             packet_id = packet_id + 1 if packet_id < 0xFFFF else 1
@@ -264,8 +278,9 @@ class OutgoingFlow(Receiver):
         publish.subscription_identifiers = identifiers
         publish.message_expiry_interval = message.message_expiry_interval
         if message.expires_at and self.connection is not None:
+            # The time left [MQTT-3.3.2-6]; a clock of fractions must not make it more than it was.
             left = ceil(message.expires_at - self.connection.turn.now)
-            publish.message_expiry_interval = max(left, 0)  # [MQTT-3.3.2-6]
+            publish.message_expiry_interval = max(min(left, message.message_expiry_interval), 0)
         return publish
 
     # Acknowledgements
@@ -275,70 +290,98 @@ class OutgoingFlow(Receiver):
 
         A PUBREC is answered here [MQTT-4.3.3-4]. What waited for the send quota is sent.
         """
-        delivery = self.in_flight.get(packet_id)
         connection = self.connection
-        if delivery is None or connection is None:
-            if packet_type == PUBREC and connection is not None:
-                self._send_pubrel(connection, packet_id, 0x92)
-            return False
-        if delivery.awaiting == PUBCOMP and packet_type == PUBREC:
-            self._send_pubrel(connection, packet_id, 0)  # the receiver asks again
-            return True
-        if delivery.awaiting != packet_type:
-            return False
+        delivery = self.in_flight.get(packet_id)
+        if connection is None or delivery is None or delivery.awaiting != packet_type:
+            return self._unexpected(delivery, packet_id, packet_type, reason_code)
         if packet_type == PUBREC and reason_code < 0x80:
-            delivery.awaiting = PUBCOMP
-            delivery.message = None  # must not be sent again [MQTT-4.3.3-6]
-            delivery.sent_at = connection.turn.now
-            self._send_pubrel(connection, packet_id, 0)
-            return True
-        if reason_code >= 0x80 and packet_type != PUBCOMP:
-            self._drops.count(self.client_id, drop.REFUSED)  # [MQTT-4.4.0-2]
-        del self.in_flight[packet_id]
-        if self._unfinished:
-            self._unfinished -= 1
-        if self._unsent:
-            self._send_again()
-        if len(self.waiting):
-            self.pump()
+            self._release(connection, delivery)
+        else:
+            self._complete(packet_id, packet_type, reason_code)
         return True
 
-    def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> None:
-        connection.send(PubRel(packet_id, reason_code).encode(connection.version))
+    def _unexpected(
+        self, delivery: Delivery | None, packet_id: int, packet_type: int, reason_code: int
+    ) -> bool:
+        """Out of turn: answer a PUBREC all the same, if its sender waits for PUBREL, and nothing else."""
+        connection = self.connection
+        if connection is None or packet_type != PUBREC or reason_code >= 0x80:
+            return False
+        if delivery is None:
+            self._send_pubrel(connection, packet_id, 0x92)
+            return False
+        if delivery.awaiting != PUBCOMP:
+            return False
+        self._send_pubrel(connection, packet_id, 0)  # the receiver asks again
+        return True
+
+    def _release(self, connection: Connection, delivery: Delivery) -> None:
+        """The receiver has the message of QoS 2: let it free the Packet Identifier [MQTT-4.3.3-4]."""
+        delivery.awaiting = PUBCOMP
+        delivery.message = None  # must not be sent again [MQTT-4.3.3-6]
+        delivery.sent_at = connection.turn.now
+        if self._unsent:
+            self._unsent.pop(delivery.packet_id, None)
+        self._send_pubrel(connection, delivery.packet_id, 0)
+
+    def _complete(self, packet_id: int, packet_type: int, reason_code: int) -> None:
+        """The flow of a message has come to its end, be it with an error [MQTT-4.4.0-2]."""
+        if reason_code >= 0x80 and packet_type != PUBCOMP:
+            self._drop(drop.REFUSED)
+        del self.in_flight[packet_id]
+        if self._unsent:
+            self._unsent.pop(packet_id, None)
+            self.pump()
+        elif len(self.waiting):
+            self.pump()
+
+    def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> int:
+        encoded = PubRel(packet_id, reason_code).encode(connection.version)
+        connection.send(encoded)
         connection.metrics.messages_sent += 1
+        return len(encoded)
 
     # Sending again
 
-    def _send_again(self) -> None:
-        """After a reconnection: PUBLISH with DUP [MQTT-3.3.1-1] and PUBREL, as far as the quota allows."""
-        connection = self.connection
+    def _send_again(self, connection: Connection) -> int:
+        """After a reconnection: PUBLISH with DUP [MQTT-3.3.1-1] and PUBREL, as far as the quota allows.
+
+        Answers how many bytes were sent.
+        """
         unsent = self._unsent
-        while connection is not None and unsent and self._unfinished < self.send_quota:
-            delivery = unsent.popleft()
-            if delivery.packet_id in self.in_flight:
-                self._unfinished += 1
-                self._send_duplicate(connection, delivery)
+        sent = 0
+        while unsent and len(self.in_flight) - len(unsent) < self.send_quota:
+            if connection.blocked or sent >= PUMP_LIMIT:
+                connection.wants_room = True
+                break
+            _, delivery = unsent.popitem(last=False)
+            sent += self._send_duplicate(connection, delivery)
+        return sent
 
     def send_overdue(self, retry_interval: float) -> int:
         """Send again what was unconfirmed for `retry_interval` seconds: for 3.x only (3.1.1: 4.4); how many.
 
-        MQTT 5.0 forbids it while the connection lasts [MQTT-4.4.0-1].
+        MQTT 5.0 forbids it while the connection lasts [MQTT-4.4.0-1]. What is too much for one go is left for
+        the next call.
         """
         connection = self.connection
         if connection is None or connection.version == MQTT_5 or connection.blocked or self._unsent:
             return 0
         before = connection.turn.now - retry_interval
-        overdue = [one for one in self.in_flight.values() if one.sent_at <= before]
-        for delivery in overdue:
-            self._send_duplicate(connection, delivery)
-        return len(overdue)
+        count = sent = 0
+        for delivery in [one for one in self.in_flight.values() if one.sent_at <= before]:
+            if sent >= PUMP_LIMIT:
+                break
+            sent += self._send_duplicate(connection, delivery)
+            count += 1
+        return count
 
-    def _send_duplicate(self, connection: Connection, delivery: Delivery) -> None:
+    def _send_duplicate(self, connection: Connection, delivery: Delivery) -> int:
+        """Send a PUBLISH or PUBREL once more; how many bytes."""
         delivery.sent_at = connection.turn.now
         message = delivery.message
         if message is None:
-            self._send_pubrel(connection, delivery.packet_id, 0)
-            return
+            return self._send_pubrel(connection, delivery.packet_id, 0)
         publish = self._adapt(
             message, delivery.qos, delivery.retain, delivery.identifiers, delivery.packet_id
         )
@@ -347,28 +390,28 @@ class OutgoingFlow(Receiver):
         if len(encoded) > connection.peer_maximum_packet_size:
             # Behave as if it had been sent and confirmed [MQTT-3.1.2-25].
             del self.in_flight[delivery.packet_id]
-            self._unfinished -= 1
             self._drop(drop.PACKET_TOO_LARGE)
-            return
+            return 0
         connection.send(encoded)
         connection.metrics.publishes_sent += 1
         connection.metrics.messages_sent += 1
+        return len(encoded)
 
     # Giving up
 
     def end(self) -> list[Delivery]:
         """The session ends: what came by Shared Subscriptions and may go to another member [MQTT-4.8.2-5].
 
-        That is what was never sent, and what was sent at QoS 1 only. The rest is counted as dropped.
+        That is what was never sent, and what was sent at QoS 1 only. The rest is counted as dropped, but for
+        what PUBREC has confirmed: only its PUBREL is missing.
         """
-        unconfirmed = list(self.in_flight.values())
+        unconfirmed = [one for one in self.in_flight.values() if one.message is not None]
         waiting = list(self.waiting)
         self.in_flight.clear()
         self._unsent.clear()
         self.waiting.clear()
-        movable = [one for one in unconfirmed if one.share and one.qos == 1] + [
-            one for one in waiting if one.share
-        ]
+        movable = [one for one in unconfirmed if one.share and one.qos == 1]
+        movable += [one for one in waiting if one.share]
         lost = len(unconfirmed) + len(waiting) - len(movable)
         if lost:
             self._drops.count(self.client_id, drop.SESSION_ENDED, lost)
