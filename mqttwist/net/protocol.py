@@ -43,6 +43,7 @@ class MQTTServerProtocol(Protocol):
         self._clock = clock
         self._connection: ServerConnection | None = None
         self._linger: IDelayedCall | None = None
+        self._is_producer = False
 
     # What Twisted calls
 
@@ -54,6 +55,7 @@ class MQTTServerProtocol(Protocol):
         if no_delay is not None:
             no_delay(True)
         transport.registerProducer(self, True)
+        self._is_producer = True
         self.write = transport.write  # type: ignore[method-assign]
         self._connection = self._broker.connect(self, peer_name(transport.getPeer()))
 
@@ -73,6 +75,7 @@ class MQTTServerProtocol(Protocol):
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
+        self._leave_producing()
         connection, self._connection = self._connection, None
         if connection is not None:
             clean = reason.check(ConnectionDone) is not None
@@ -121,7 +124,7 @@ class MQTTServerProtocol(Protocol):
         if self._connection is None:  # the transport is gone already
             return
         transport = self._twisted_transport()
-        transport.unregisterProducer()
+        self._leave_producing()
         self.resume_reading()
         self._linger = self._clock.callLater(LINGER, self._abort)
         half_close = getattr(transport, "loseWriteConnection", None)
@@ -149,6 +152,12 @@ class MQTTServerProtocol(Protocol):
         if self.transport is None:
             raise RuntimeError("the protocol has no transport")
         return self.transport
+
+    def _leave_producing(self) -> None:
+        """Be the transport's producer no more: it would wait for us, and TLS would keep us in memory."""
+        if self._is_producer:
+            self._is_producer = False
+            self._twisted_transport().unregisterProducer()
 
     def _abandon(self, connection: ServerConnection) -> None:
         """The broker itself has failed on this connection: log it, and let the others live."""

@@ -102,8 +102,7 @@ class Client:
             raise AssertionError(f"not subscribed: {packets}")
 
     def hang_up(self, reason: Exception | None = None) -> None:
-        """The transport is gone; like Twisted's, it forgets its producer."""
-        self.transport.producer = None
+        """The transport is gone."""
         self.protocol.connectionLost(Failure(reason or ConnectionDone()))
 
     @property

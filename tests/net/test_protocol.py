@@ -182,6 +182,13 @@ class ClosingTests(ShellTestCase):
         """Twisted waits for a producer before it closes, so the protocol is none any more."""
         client = self.sent_away()
         self.assertIsNone(client.transport.producer)
+        client.hang_up()
+
+    def test_no_producer_is_left_behind(self) -> None:
+        """Nor is it one when the client went away by itself: a TLS transport would keep it in memory."""
+        client = self.connected("a")
+        client.hang_up()
+        self.assertIsNone(client.transport.producer)
 
     def test_client_is_gone_already(self) -> None:
         """When the client went away by itself, nothing is closed and no timer is started."""
