@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -36,6 +37,7 @@ class BrokerProcess:
         )
         self._lines: list[str] = []
         self._log_ended = False
+        self._asked_to_stop = False
         self._grown = threading.Condition()
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
@@ -83,13 +85,14 @@ class BrokerProcess:
             return [line for line in self._lines if any(fault in line for fault in FAULTS)]
 
     def ask_to_stop(self) -> None:
-        """The orderly way: SIGTERM."""
-        self.process.send_signal(signal.SIGTERM)
+        """The orderly way: SIGTERM, once; a second one while Twisted stops is an error in its log."""
+        if not self._asked_to_stop:
+            self._asked_to_stop = True
+            self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> int:
         """Stop, if that has not happened yet; the exit status. A broker that does not obey is killed."""
-        if self.process.poll() is None:
-            self.ask_to_stop()
+        self.ask_to_stop()
         try:
             return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -99,13 +102,36 @@ class BrokerProcess:
             self._reader.join(PATIENCE)
 
 
+class NextBroker:
+    """Has the broker of the next test come up while the test before it runs."""
+
+    options = ("--port", "0")
+
+    def __init__(self) -> None:
+        self._next: BrokerProcess | None = None
+
+    def take(self) -> BrokerProcess:
+        """A broker with `options`; the caller stops it."""
+        broker = self._next or self._start()
+        self._next = self._start()
+        return broker
+
+    def _start(self) -> BrokerProcess:
+        broker = BrokerProcess(*self.options)
+        atexit.register(broker.stop)  # for the one that nobody takes
+        return broker
+
+
+NEXT_BROKER = NextBroker()
+
+
 class BrokerTestCase(unittest.TestCase):
     """Gives each test a broker of its own, and looks through the broker's log when the test is over."""
 
     @cached_property
     def broker(self) -> BrokerProcess:
         """The broker of this test, started when it is asked for."""
-        return self.start_broker("--port", "0")
+        return self._use(NEXT_BROKER.take())
 
     @property
     def port(self) -> int:
@@ -113,7 +139,10 @@ class BrokerTestCase(unittest.TestCase):
         return self.broker.ports[0]
 
     def start_broker(self, *options: str) -> BrokerProcess:
-        broker = BrokerProcess(*options)
+        """A broker of the test's own making."""
+        return self._use(BrokerProcess(*options))
+
+    def _use(self, broker: BrokerProcess) -> BrokerProcess:
         self.addCleanup(self._stop_broker, broker)
         broker.wait_for(STARTED)
         return broker

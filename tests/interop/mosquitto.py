@@ -23,14 +23,18 @@ def why_missing(*programs: str) -> str | None:
 
 @dataclass
 class Mosquitto:
-    """Runs Mosquitto's clients against `broker` with protocol `version`, on behalf of `test`."""
+    """Runs Mosquitto's clients against `broker` with protocol `version`, on behalf of `test`.
+
+    With a `port` they go there instead: to a bridge, say.
+    """
 
     test: TestCase
     broker: BrokerProcess
     version: int
+    port: int = 0
 
     def _command(self, program: str, *arguments: str) -> list[str]:
-        port = str(self.broker.ports[0])
+        port = str(self.port or self.broker.ports[0])
         return [program, "-h", "127.0.0.1", "-p", port, "-V", VERSIONS[self.version], *arguments]
 
     def pub(self, *arguments: str, stdin: bytes = b"", status: int = 0) -> str:
