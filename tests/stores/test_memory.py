@@ -7,12 +7,10 @@ from zope.interface.verify import verifyObject
 from mqttwist.session.store import Store
 from mqttwist.stores.interfaces import IStore
 from mqttwist.stores.memory import MemoryStore
-from tests.stores.contract import StoreContract
+from tests.stores import contract
 
 
-class MemoryStoreTests(StoreContract):
-    __test__ = True
-
+class MemoryStoreTests(contract.StoreContract):
     def setUp(self) -> None:
         self.store = MemoryStore()
         super().setUp()
