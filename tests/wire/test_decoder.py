@@ -213,6 +213,16 @@ class SizeTests(SynchronousTestCase):
         self.assertEqual(caught.exception.reason_code, 0x95)
         self.assertEqual(caught.exception.text, "the packet of 1,001 bytes is larger than 1,000")
 
+    def test_refused_behind_another_packet(self) -> None:
+        """The size of a packet is its own, wherever in the read it begins."""
+        decoder = Decoder(5, 100)
+        decoder.feed(PINGREQ * 50 + b"\x30\x62" + PINGREQ * 49 + b"\x30\x63")
+        for _ in range(51):
+            self.assertTrue(decoder.advance())
+        with self.assertRaises(ProtocolError) as caught:
+            decoder.advance()
+        self.assertEqual(caught.exception.text, "the packet of 101 bytes is larger than 100")
+
     def test_the_limit_may_change(self) -> None:
         """The limit can be set while packets come: CONNECT may have another than what follows."""
         decoder = Decoder(4, 20)
