@@ -1,0 +1,196 @@
+"""What the tests of this folder share: a transport that keeps what it is given, and a connection on it.
+
+`FlowTestCase` joins an `OutgoingFlow` to such a connection. A test delivers messages and answers as the
+receiver would; it compares what was written, decoded, with what the specification asks for.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mqttwist.session.connection import CONNECTED, Connection, Trace
+from mqttwist.session.metrics import Drops, Metrics
+from mqttwist.session.outgoing import OutgoingFlow
+from mqttwist.session.turn import Turn
+from mqttwist.session.waiting import QueueLimits
+from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec
+from mqttwist.wire.codec import decode_packet, decode_stream
+from mqttwist.wire.errors import MQTTError
+from mqttwist.wire.message import Message
+from mqttwist.wire.packet import MQTT_5, Packet
+from mqttwist.wire.properties import Properties
+from mqttwist.wire.publish import Publish
+
+MAXIMUM_PACKET_SIZE = 1 << 20
+
+Packets = list[Packet | Publish]
+
+
+class RecordingTransport:
+    """Keeps what is written. With `room`, it says that it is full as soon as so many bytes were written."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.room: int | None = None
+        self.is_reading = True
+        self.is_closed = False
+        self.connection: Connection | None = None
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        if self.room is not None and self.connection is not None:
+            self.room -= len(data)
+            if self.room <= 0:
+                self.connection.transport_full()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
+
+
+class RecordingConnection(Connection):
+    """Keeps the packets that come in and the faults; its flow, if it has one, gets the acknowledgements."""
+
+    def __init__(
+        self, turn: Turn, metrics: Metrics, version: int = MQTT_5, trace: Trace | None = None
+    ) -> None:
+        self.recorder = RecordingTransport()
+        super().__init__(self.recorder, turn, metrics, MAXIMUM_PACKET_SIZE, "the peer", trace)
+        self.recorder.connection = self
+        self.set_version(version)
+        self.state = CONNECTED
+        self.flow: OutgoingFlow | None = None
+        self.received: Packets = []
+        self.answers: list[bool] = []  # what `acknowledged` said to each acknowledgement
+        self.faults: list[MQTTError] = []
+        self.rooms = 0  # how often there was room for more
+
+    def packet_received(self) -> None:
+        decoder = self.decoder
+        packet = decode_packet(decoder.data, decoder.start, decoder.body, decoder.end, self.version)
+        self.received.append(packet)
+        if self.flow is not None and isinstance(packet, Acknowledgement):
+            self.answers.append(
+                self.flow.acknowledged(packet.packet_id, packet.packet_type(), packet.reason_code)
+            )
+
+    def fail(self, error: MQTTError) -> None:
+        self.faults.append(error)
+        self.close()
+
+    def room_made(self) -> None:
+        self.rooms += 1
+        if self.flow is not None:
+            self.flow.pump()
+
+    # What a test says and asks
+
+    def receive(self, *packets: Packet | Publish) -> None:
+        """The peer sends `packets`, and they come in one read."""
+        self.receive_data(b"".join([packet.encode(self.version) for packet in packets]))
+
+    def sent(self) -> Packets:
+        """The packets written since the last call."""
+        data = b"".join(self.recorder.writes)
+        self.recorder.writes.clear()
+        return decode_stream(data, self.version)
+
+
+class FlowTestCase(SynchronousTestCase):
+    """An `OutgoingFlow`, a clock that is moved by hand, and connections to attach to it."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.turn = Turn(self.clock.seconds)
+        self.metrics = Metrics()
+        self.drops = Drops()
+        self.flow = self.make_flow()
+
+    def make_flow(self, messages: int = 0, size: int = 0, qos_0: bool = True) -> OutgoingFlow:
+        """A flow whose queue is limited to `messages` and to `size` bytes (0: not at all)."""
+        return OutgoingFlow("client", QueueLimits(messages, size, qos_0), self.drops)
+
+    def connect(
+        self,
+        quota: int = 10,
+        version: int = MQTT_5,
+        aliases: int = 0,
+        maximum_packet_size: int = 0xFFFFFFFF,
+        room: int | None = None,
+    ) -> RecordingConnection:
+        """The client (re)connects: attach, resume, and write what that led to."""
+        self.turn.begin()
+        connection = RecordingConnection(self.turn, self.metrics, version)
+        connection.peer_maximum_packet_size = maximum_packet_size
+        connection.recorder.room = room
+        connection.flow = self.flow
+        self.flow.attach(connection, quota, aliases)
+        self.flow.resume()
+        self.turn.end()
+        return connection
+
+    def deliver(
+        self,
+        what: bytes | Message = b"x",
+        qos: int = 1,
+        topic: str = "topic",
+        expiry: int | None = None,
+        identifiers: tuple[int, ...] = (),
+        share: str = "",
+        replayed: bool = False,
+    ) -> bool:
+        """Deliver a message, or a payload as a new one, in a turn of its own; `expiry` is in seconds."""
+        self.turn.begin()
+        message = what if isinstance(what, Message) else Message(topic, what, qos)
+        if expiry is not None:
+            message.message_expiry_interval = expiry
+            message.expires_at = self.turn.now + max(expiry, 0.001)  # as the broker's router does it
+        taken = self.flow.deliver(message, qos, message.retain, identifiers, share, replayed)
+        self.turn.end()
+        return taken
+
+    def dropped(self) -> list[tuple[str, str, int]]:
+        """(client id, reason, how many) since the last call."""
+        return self.drops.take()
+
+
+def publish(
+    payload: bytes = b"x",
+    qos: int = 1,
+    packet_id: int = 0,
+    dup: bool = False,
+    topic: str = "topic",
+    retain: bool = False,
+    properties: Properties | None = None,
+) -> Publish:
+    """A PUBLISH as a test expects it."""
+    return Publish(topic, payload, qos, retain, properties, packet_id, dup)
+
+
+def payloads(packets: Packets) -> list[bytes]:
+    """The payloads of those packets that are PUBLISH."""
+    return [packet.payload for packet in packets if isinstance(packet, Publish)]
+
+
+def packet_ids(packets: Packets) -> list[int]:
+    """The Packet Identifiers of those packets that are PUBLISH, 0 for QoS 0."""
+    return [packet.packet_id for packet in packets if isinstance(packet, Publish)]
+
+
+def pubacks(*identifiers: int) -> list[PubAck]:
+    return [PubAck(packet_id) for packet_id in identifiers]
+
+
+def pubrecs(*identifiers: int) -> list[PubRec]:
+    return [PubRec(packet_id) for packet_id in identifiers]
+
+
+def pubcomps(*identifiers: int) -> list[PubComp]:
+    return [PubComp(packet_id) for packet_id in identifiers]

@@ -1,0 +1,352 @@
+"""The bounded queue, by examples and against a plain list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mqttwist.session.delivery import Delivery
+from mqttwist.session.waiting import OVERHEAD, QueueLimits, WaitingQueue
+from mqttwist.wire.message import Message
+
+
+def delivery(name: str, qos: int = 1, size: int = 0, share: str = "", replayed: bool = False) -> Delivery:
+    """A delivery that the queue counts with `size` + 200 bytes, under `name` to tell it from others."""
+    message = Message("", name.encode() + bytes(max(size - len(name), 0)), qos)
+    return Delivery(message, qos, False, (), share, replayed)
+
+
+def name(one: Delivery) -> str:
+    return "" if one.message is None else one.message.payload.rstrip(b"\0").decode()
+
+
+def names(queue: WaitingQueue) -> list[str]:
+    return [name(one) for one in queue]
+
+
+def drain(queue: WaitingQueue) -> list[str]:
+    """Take all out, as the sender does."""
+    taken = []
+    first = queue.first()
+    while first is not None:
+        taken.append(name(first))
+        queue.pop()
+        first = queue.first()
+    return taken
+
+
+class QueueTestCase(SynchronousTestCase):
+    def make(self, messages: int = 0, size: int = 0) -> WaitingQueue:
+        return WaitingQueue(QueueLimits(messages, size, True))
+
+    def push(self, queue: WaitingQueue, text: str, replayed: bool = False) -> list[tuple[bool, int]]:
+        """Push deliveries like "a1 b0": name and QoS."""
+        return [queue.push(delivery(one[0], int(one[1]), 1, "", replayed)) for one in text.split()]
+
+
+class FirstInFirstOutTests(QueueTestCase):
+    """What comes out, and how much is in it."""
+
+    def test_order(self) -> None:
+        """First in, first out, whatever the QoS."""
+        queue = self.make()
+        self.assertEqual(self.push(queue, "a1 b0 c2 d0"), [(True, 0)] * 4)
+        self.assertEqual(drain(queue), ["a", "b", "c", "d"])
+
+    def test_first_stays(self) -> None:
+        """`first` leaves the delivery in its place until `pop`."""
+        queue = self.make()
+        self.push(queue, "a1 b1")
+        self.assertIs(queue.first(), queue.first())
+        self.assertEqual(len(queue), 2)
+        queue.pop()
+        self.assertEqual(names(queue), ["b"])
+
+    def test_empty(self) -> None:
+        """An empty queue has no first, and nothing in it."""
+        queue = self.make()
+        self.assertIsNone(queue.first())
+        self.assertEqual((len(queue), list(queue)), (0, []))
+        self.assertTrue(queue.has_room)
+
+    def test_counts(self) -> None:
+        """`messages`, `size` and `qos_0` say what is in the queue, and are 0 when it is empty again."""
+        queue = self.make()
+        for one in (delivery("a", 1, 10), delivery("b", 0, 20), delivery("c", 0, 30, replayed=True)):
+            queue.push(one)
+        self.assertEqual((len(queue), queue.messages, queue.qos_0), (3, 2, 2))
+        self.assertEqual(queue.size, 30 + 2 * OVERHEAD)
+        drain(queue)
+        self.assertEqual((len(queue), queue.messages, queue.qos_0, queue.size), (0, 0, 0, 0))
+
+    def test_nothing_to_keep(self) -> None:
+        """A delivery whose message is no longer needed is not taken in."""
+        queue = self.make()
+        empty = delivery("a")
+        empty.message = None
+        self.assertEqual(queue.push(empty), (False, 0))
+        self.assertEqual(len(queue), 0)
+
+    def test_clear(self) -> None:
+        """`clear` empties it, and it can be filled again."""
+        queue = self.make(messages=3)
+        self.push(queue, "a0 b0 c0 d1")
+        queue.clear()
+        self.assertEqual((len(queue), queue.messages, queue.qos_0, queue.size), (0, 0, 0, 0))
+        self.assertEqual(self.push(queue, "e0 f1 g1 h1"), [(True, 0), (True, 0), (True, 0), (True, 1)])
+        self.assertEqual(drain(queue), ["f", "g", "h"])
+
+
+class LimitTests(QueueTestCase):
+    """What goes when it is full."""
+
+    def test_no_limit(self) -> None:
+        """0 is no limit."""
+        queue = self.make()
+        for _ in range(1000):
+            self.assertEqual(queue.push(delivery("a", 1, 100_000)), (True, 0))
+        self.assertTrue(queue.has_room)
+
+    def test_messages(self) -> None:
+        """Of QoS 1 and 2 as many wait as `messages` allows; the next is not taken in."""
+        queue = self.make(messages=2)
+        self.assertEqual(self.push(queue, "a1 b2"), [(True, 0), (True, 0)])
+        self.assertFalse(queue.has_room)
+        self.assertEqual(self.push(queue, "c1 d2 e0"), [(False, 0)] * 3)
+        self.assertEqual(drain(queue), ["a", "b"])
+
+    def test_size(self) -> None:
+        """As many bytes wait as `size` allows, the overhead of each message included."""
+        queue = self.make(size=2 * OVERHEAD + 100)
+        self.assertEqual(queue.push(delivery("a", 1, 60)), (True, 0))
+        self.assertEqual(queue.push(delivery("b", 1, 41)), (False, 0))
+        self.assertEqual(queue.push(delivery("c", 1, 40)), (True, 0))
+        self.assertEqual(drain(queue), ["a", "c"])
+
+    def test_oldest_qos_0_goes_first(self) -> None:
+        """A full queue gives up its QoS 0 messages, the oldest first, for whatever comes."""
+        queue = self.make(messages=4)
+        self.push(queue, "a1 b0 c0 d2")
+        self.assertEqual(self.push(queue, "e0 f1 g1 h1"), [(True, 1), (True, 1), (True, 1), (False, 0)])
+        self.assertEqual(drain(queue), ["a", "d", "f", "g"])
+
+    def test_several_for_a_large_one(self) -> None:
+        """As many go as a large message needs."""
+        queue = self.make(size=1000)
+        for one in "abc":
+            queue.push(delivery(one, 0, 100))
+        self.assertEqual(queue.push(delivery("d", 1, 400)), (True, 2))
+        self.assertEqual(drain(queue), ["c", "d"])
+
+    def test_larger_than_the_queue(self) -> None:
+        """For a message that could never fit none goes."""
+        queue = self.make(size=1000)
+        queue.push(delivery("a", 0, 100))
+        self.assertEqual(queue.push(delivery("b", 1, 801)), (False, 0))
+        self.assertEqual(queue.push(delivery("c", 1, 400)), (True, 0))
+        self.assertEqual(drain(queue), ["a", "c"])
+
+    def test_has_room(self) -> None:
+        """There is room while one more small message can come in without another having to go."""
+        queue = self.make(messages=2)
+        self.push(queue, "a0")
+        self.assertTrue(queue.has_room)
+        self.push(queue, "b0")
+        self.assertFalse(queue.has_room)
+        queue.first()
+        queue.pop()
+        self.assertTrue(queue.has_room)
+        queue = self.make(size=2 * OVERHEAD)
+        self.assertTrue(queue.has_room)
+        self.push(queue, "c0")
+        self.assertFalse(queue.has_room)
+
+    def test_replayed_do_not_count(self) -> None:
+        """Replayed messages take no room and are not evicted."""
+        queue = self.make(messages=1, size=1000)
+        self.assertEqual(self.push(queue, "a0 b1 c2", replayed=True), [(True, 0)] * 3)
+        self.assertTrue(queue.has_room)
+        self.assertEqual(self.push(queue, "d0"), [(True, 0)])
+        self.assertFalse(queue.has_room)
+        self.assertEqual(self.push(queue, "e1"), [(True, 1)])
+        self.assertEqual(self.push(queue, "f0", replayed=True), [(True, 0)])
+        self.assertEqual(queue.qos_0, 2)
+        self.assertEqual(drain(queue), ["a", "b", "c", "e", "f"])
+
+    def test_replayed_may_be_of_any_size(self) -> None:
+        """The limit in bytes does not count for a replayed message either."""
+        queue = self.make(size=1000)
+        self.assertEqual(queue.push(delivery("a", 1, 5000, replayed=True)), (True, 0))
+
+    def test_evicting_does_not_pile_up(self) -> None:
+        """However many were evicted, the queue keeps no more than twice what is in it."""
+        queue = self.make(messages=10)
+        self.push(queue, "a1 b1 c1 d1 e1")
+        for _ in range(1000):
+            queue.push(delivery("x", 0))
+        self.assertLessEqual(len(queue._deliveries), 20)
+        self.assertEqual(drain(queue), ["a", "b", "c", "d", "e"] + ["x"] * 5)
+
+    def test_first_after_evicting(self) -> None:
+        """`first` passes over what was evicted, at the front, in the middle and alone."""
+        queue = self.make(messages=3)
+        self.push(queue, "a0 b1 c1 d1")
+        self.assertEqual(name(queue.first() or delivery("")), "b")
+        queue = self.make(messages=1)
+        self.push(queue, "a0 b0")
+        self.assertEqual(drain(queue), ["b"])
+
+
+class TakeTests(QueueTestCase):
+    """`take`: what came by Shared Subscriptions may go to another member."""
+
+    def fill(self) -> WaitingQueue:
+        queue = self.make(messages=6)
+        for one, share in (
+            ("a", "$share/g/x"),
+            ("b", ""),
+            ("c", "$share/h/x"),
+            ("d", "$share/g/x"),
+            ("e", ""),
+        ):
+            queue.push(delivery(one, 0 if one in "be" else 1, 1, share))
+        return queue
+
+    def test_one_share(self) -> None:
+        """What came by one Shared Subscription is taken out, in its order; the rest keeps its own."""
+        queue = self.fill()
+        self.assertEqual([name(one) for one in queue.take("$share/g/x")], ["a", "d"])
+        self.assertEqual((len(queue), queue.messages, queue.qos_0), (3, 3, 2))
+        self.assertEqual(drain(queue), ["b", "c", "e"])
+
+    def test_all_shares(self) -> None:
+        """An empty name takes what came by any Shared Subscription."""
+        queue = self.fill()
+        self.assertEqual([name(one) for one in queue.take("")], ["a", "c", "d"])
+        self.assertEqual(drain(queue), ["b", "e"])
+
+    def test_none(self) -> None:
+        """Where nothing came by that Shared Subscription nothing changes."""
+        queue = self.fill()
+        self.assertEqual(queue.take("$share/i/x"), [])
+        self.assertEqual(names(queue), ["a", "b", "c", "d", "e"])
+
+    def test_rest_can_still_be_evicted(self) -> None:
+        """What stays is evicted like before, and what was evicted is not taken."""
+        queue = self.fill()
+        queue.push(delivery("f", 0, 1, "$share/g/x"))
+        self.assertEqual(queue.push(delivery("g", 1)), (True, 1))
+        self.assertEqual([name(one) for one in queue.take("")], ["a", "c", "d", "f"])
+        self.push(queue, "h1 i1 j1 k1")
+        self.assertEqual(self.push(queue, "l1"), [(True, 1)])
+        self.assertEqual(drain(queue), ["g", "h", "i", "j", "k", "l"])
+
+    def test_push_back(self) -> None:
+        """What nobody else took can be put back."""
+        queue = self.fill()
+        for one in queue.take(""):
+            self.assertEqual(queue.push(one), (True, 0))
+        self.assertEqual(drain(queue), ["b", "e", "a", "c", "d"])
+
+
+@dataclass
+class Entry:
+    """What the model knows of a delivery."""
+
+    name: str
+    qos: int
+    size: int
+    share: str
+    replayed: bool
+
+
+class Model:
+    """The queue as a plain list, which takes any time it likes."""
+
+    def __init__(self, messages: int, size: int) -> None:
+        self.messages = messages
+        self.size = size
+        self.entries: list[Entry] = []
+
+    def counted(self) -> list[Entry]:
+        return [entry for entry in self.entries if not entry.replayed]
+
+    def fits(self, entry: Entry) -> bool:
+        size = sum(one.size + OVERHEAD for one in self.counted()) + entry.size + OVERHEAD
+        return (not self.messages or len(self.counted()) < self.messages) and (
+            not self.size or size <= self.size
+        )
+
+    def push(self, entry: Entry) -> tuple[bool, int]:
+        evicted = 0
+        if self.size and not entry.replayed and entry.size + OVERHEAD > self.size:
+            return False, 0
+        while not entry.replayed and not self.fits(entry):
+            oldest = next((one for one in self.counted() if one.qos == 0), None)
+            if oldest is None:
+                return False, evicted
+            self.entries.remove(oldest)
+            evicted += 1
+        self.entries.append(entry)
+        return True, evicted
+
+    def take(self, share: str) -> list[str]:
+        taken = [one for one in self.entries if one.share and share in ("", one.share)]
+        self.entries = [one for one in self.entries if one not in taken]
+        return [one.name for one in taken]
+
+
+SHARES = ["$share/g/x", "$share/h/x"]
+PUSH = st.tuples(
+    st.sampled_from([0, 0, 1, 2]),
+    st.sampled_from([10, 100, 700]),
+    st.sampled_from(["", "", *SHARES]),
+    st.booleans(),
+)
+STEPS = st.lists(
+    st.one_of(PUSH, PUSH, PUSH, st.just("pop"), st.sampled_from(["", *SHARES]), st.just("clear")), max_size=60
+)
+
+
+class ModelTests(SynchronousTestCase):
+    """The queue against the plain list."""
+
+    @settings(max_examples=300)
+    @given(st.sampled_from([0, 1, 3, 8]), st.sampled_from([0, 1000, 3000]), STEPS)
+    def test_model(self, messages: int, size: int, steps: list[str | tuple[int, int, str, bool]]) -> None:
+        """After every step both say the same: what is in it, and what came of the step."""
+        queue = WaitingQueue(QueueLimits(messages, size, True))
+        model = Model(messages, size)
+        for number, step in enumerate(steps):
+            if isinstance(step, tuple):
+                self.push(queue, model, Entry(f"{number:03}", *step))
+            elif step == "pop":
+                self.pop(queue, model)
+            elif step == "clear":
+                queue.clear()
+                model.entries.clear()
+            else:
+                self.assertEqual([name(one) for one in queue.take(step)], model.take(step))
+            self.compare(queue, model)
+
+    def push(self, queue: WaitingQueue, model: Model, entry: Entry) -> None:
+        one = delivery(entry.name, entry.qos, entry.size, entry.share, entry.replayed)
+        self.assertEqual(queue.push(one), model.push(entry))
+
+    def pop(self, queue: WaitingQueue, model: Model) -> None:
+        first = queue.first()
+        self.assertEqual(first is None, not model.entries)
+        if first is not None:
+            self.assertEqual(name(first), model.entries.pop(0).name)
+            queue.pop()
+
+    def compare(self, queue: WaitingQueue, model: Model) -> None:
+        self.assertEqual(names(queue), [entry.name for entry in model.entries])
+        self.assertEqual(len(queue), len(model.entries))
+        self.assertEqual(queue.messages, len(model.counted()))
+        self.assertEqual(queue.size, sum(entry.size + OVERHEAD for entry in model.counted()))
+        self.assertEqual(queue.qos_0, sum(entry.qos == 0 for entry in model.entries))
+        self.assertEqual(queue.has_room, model.fits(Entry("", 1, 0, "", False)))
