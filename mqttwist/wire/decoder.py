@@ -129,12 +129,10 @@ class Decoder:
         data = self.data
         start = self.end
         available = len(data) - start
-        if available < 2:
-            if available and not self._legal[data[start]]:
-                raise _illegal_first_byte(data[start], self.version)
-            return self._wait_for(2, start)
-        if not self._legal[data[start]]:
+        if available and not self._legal[data[start]]:
             raise _illegal_first_byte(data[start], self.version)
+        if available < 2:
+            return self._wait_for(2, start)
         length = data[start + 1]
         body = start + 2
         if length >= 0x80:
