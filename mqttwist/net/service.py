@@ -30,7 +30,6 @@ from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.message import Message
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.subscribe import SubscriptionOptions
-from mqttwist.wire.topics import check_topic_filter
 
 log = Logger(namespace="mqttwist.broker")
 
@@ -49,16 +48,13 @@ class LocalSubscription:
         self._callback = callback
         self._waiting: deque[Message] = deque()
         self._scheduled = False
-        self._cancelled = False
         self._receiver = LocalReceiver(f"in-process:{topic_filter}", self._take)
         service.broker.subscribe(self._receiver, SubscriptionOptions(topic_filter, qos))
 
     def unsubscribe(self) -> None:
         """Stop: the callback is not called any more, not even for what was published before."""
-        if not self._cancelled:
-            self._cancelled = True
-            self._waiting.clear()
-            self._service.broker.unsubscribe(self._receiver, self.topic_filter)
+        self._waiting.clear()
+        self._service.broker.unsubscribe(self._receiver, self.topic_filter)
 
     def _take(self, message: Message, qos: int, retain: bool) -> None:
         """Put the message aside: the callback runs when the broker's turn is over, so it may publish."""
@@ -240,5 +236,4 @@ class BrokerService(Service):
         publishing, and may publish, subscribe and unsubscribe; what it raises is logged. Raises `ValueError`
         for a Topic Filter that is none.
         """
-        check_topic_filter(topic_filter)
         return LocalSubscription(self, topic_filter, callback, qos)

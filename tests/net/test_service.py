@@ -352,6 +352,7 @@ class StoppingTests(ServiceTestCase):
         self.assertEqual(endpoint.calls, 2)
         (connack,) = self.client_of(service, version=4).connect("a", clean_start=False)
         self.assertTrue(getattr(connack, "session_present", None))
+        self.assertNoResult(service.stopService())
 
     def test_store(self) -> None:
         """What the store keeps is there for another service."""
