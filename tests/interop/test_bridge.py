@@ -70,7 +70,7 @@ class BridgeTests(BrokerTestCase):
         return Mosquitto(self, self.broker, MQTT_5, port)
 
     def test_mqtt_3_1_1(self) -> None:
-        """A bridge of MQTT 3.1.1 tries a level of its own (0x84) first, is refused properly, and falls back."""
+        """A bridge of MQTT 3.1.1 tries a level of its own (0x84), is refused properly, and falls back."""
         self.assert_crossed(self.connect_bridge("mqttv311"))
         self.broker.wait_for("'MQTT' version 132 is not supported (0x84)")
         self.broker.wait_for("MQTT 3.1.1, user None, keep alive 60 s, new session that never expires")
