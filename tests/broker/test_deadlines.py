@@ -81,6 +81,17 @@ class DeadlinesTests(SynchronousTestCase):
             self.assertTrue(len(self.deadlines._heap) <= 200)
         self.assertEqual(len(self.deadlines), len(kept))
 
+    def test_order_after_a_sweep(self) -> None:
+        """What is left after a sweep is still called in order, wherever it stood."""
+        times = [float(n * 7919 % 1000) for n in range(1000)]
+        deadlines = [self.at(when, f"{when:g}") for when in times]
+        for position, deadline in enumerate(deadlines):
+            if position % 3:
+                deadline.cancel()
+        for now in range(1000):
+            self.deadlines.tick(float(now))
+        self.assertEqual([now for _, now in self.called], sorted(times[::3]))
+
     def test_a_cancelled_action_is_let_go(self) -> None:
         """What a cancelled deadline would have used is not held until its time."""
         deadline = self.at(1e9, "a")
