@@ -66,13 +66,13 @@ class PahoClient(Client):
     def __init__(self, connecting: Connecting) -> None:
         super().__init__(connecting)
         self._connects: queue.Queue[Connected] = queue.Queue()
-        self._acknowledged: queue.Queue[int] = queue.Queue()
+        self.acknowledged: queue.Queue[int] = queue.Queue()
         self.paho = self._make()
         self.paho.on_connect = self._has_connected
         self.paho.on_disconnect = self._has_ended
         self.paho.on_message = self._has_received
         self.paho.on_subscribe = self._has_subscribed
-        self.paho.on_unsubscribe = lambda *_: self._acknowledged.put(0)
+        self.paho.on_unsubscribe = lambda *_: self.acknowledged.put(0)
 
     def _make(self) -> Paho:
         connecting = self.connecting
@@ -125,7 +125,7 @@ class PahoClient(Client):
     def _has_subscribed(
         self, _: Paho, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None
     ) -> None:
-        self._acknowledged.put(reasons[0].value)
+        self.acknowledged.put(reasons[0].value)
 
     # What the tests call
 
@@ -144,11 +144,11 @@ class PahoClient(Client):
 
     def subscribe(self, topic_filter: str, qos: int) -> int:
         self.paho.subscribe(topic_filter, qos)
-        return self._acknowledged.get(timeout=PATIENCE)
+        return self.acknowledged.get(timeout=PATIENCE)
 
     def unsubscribe(self, topic_filter: str) -> None:
         self.paho.unsubscribe(topic_filter)
-        self._acknowledged.get(timeout=PATIENCE)
+        self.acknowledged.get(timeout=PATIENCE)
 
     def publish_all(
         self,
