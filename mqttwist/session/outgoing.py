@@ -172,8 +172,6 @@ class OutgoingFlow(Receiver):
         if connection is None:
             return
         sent = self._send_again(connection) if self._unsent else 0
-        if self._unsent:
-            return
         while not connection.blocked and sent < PUMP_LIMIT:
             delivery = self.waiting.first()
             if delivery is None or (delivery.qos and len(self.in_flight) >= self.send_quota):
