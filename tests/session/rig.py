@@ -156,6 +156,14 @@ class FlowTestCase(SynchronousTestCase):
         self.turn.end()
         return taken
 
+    def deliver_many(self, count: int) -> None:
+        """Deliver the same empty message of QoS 1 `count` times in one turn."""
+        self.turn.begin()
+        message = Message("topic", b"", 1)
+        for _ in range(count):
+            self.assertTrue(self.flow.deliver(message, 1, False, (), "", False))
+        self.turn.end()
+
     def dropped(self) -> list[tuple[str, str, int]]:
         """(client id, reason, how many) since the last call."""
         return self.drops.take()

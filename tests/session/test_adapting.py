@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from mqttwist.session.delivery import EXPIRED, PACKET_TOO_LARGE
-from mqttwist.session.outgoing import ALIAS_SIZE
 from mqttwist.wire.acknowledge import PubAck
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import FORM_MQTT_5, Message
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
@@ -214,15 +215,15 @@ class TopicAliasTests(FlowTestCase):
         It makes the packet longer by 3 bytes, and by one more where the Property Length or the Remaining
         Length becomes longer.
         """
-        for length in range(100, 140):
-            properties = Properties(content_type="c" * length)
-            bare = publish(b"", 0, properties=properties)
-            size = len(bare.encode(MQTT_5))
-            for more in range(ALIAS_SIZE + 1):
+        for content_type, payload in product((0, 10, *range(118, 128)), (0, 50, *range(16_236, 16_260, 3))):
+            properties = Properties(content_type="c" * content_type)
+            message = Message("topic", bytes(payload), 0, False, properties)
+            size = message.form(FORM_MQTT_5).size
+            for more in range(6):
                 connection = self.connect(aliases=1, maximum_packet_size=size + more)
-                self.assertTrue(self.deliver(Message("topic", b"", 0, False, properties), 0))
+                self.assertTrue(self.deliver(message, 0))
                 self.assertLessEqual(len(connection.recorder.writes[0]), size + more)
-                self.assertEqual(self.topics(connection), [("topic", 1 if more == ALIAS_SIZE else 0)])
+                self.assertEqual(self.topics(connection), [("topic", 1 if more == 5 else 0)])
 
     def test_beside_everything_else(self) -> None:
         """Alias, time left and identifiers stand in one packet."""

@@ -123,7 +123,7 @@ class TransportFullTests(FlowTestCase):
         connection.sent()
         connection.transport_full()
         connection.receive(PubAck(1))
-        self.assertEqual(connection.sent(), [])
+        self.assertEqual((connection.sent(), connection.held()), ([], 0))
         connection.transport_ready()
         self.assertEqual(connection.sent(), [publish(b"b", 1, 2)])
 
@@ -255,15 +255,17 @@ class ReplayTests(FlowTestCase):
     """Retained messages that are sent because of a SUBSCRIBE."""
 
     def test_after_the_suback(self) -> None:
-        """They wait for `pump`, in their order, so that the SUBACK and not they come first."""
+        """They wait for `pump`, in their order and before what comes later: the SUBACK goes first."""
         connection = self.connect()
-        for payload, qos in ((b"a", 0), (b"b", 1), (b"c", 0)):
+        for payload, qos in ((b"a", 1), (b"b", 0), (b"c", 2)):
             self.assertTrue(self.deliver(payload, qos, replayed=True))
+        for payload, qos in ((b"d", 1), (b"e", 0)):
+            self.assertTrue(self.deliver(payload, qos))
         self.assertEqual(connection.sent(), [])
         self.turn.begin()
         self.flow.pump()
         self.turn.end()
-        self.assertEqual(payloads(connection.sent()), [b"a", b"b", b"c"])
+        self.assertEqual(payloads(connection.sent()), [b"a", b"b", b"c", b"d", b"e"])
 
     def test_limits_do_not_count(self) -> None:
         """They are not dropped by the limits of the queue, and drop nothing else."""

@@ -291,8 +291,7 @@ class PacketIdentifierTests(FlowTestCase):
     def test_ids_go_round(self) -> None:
         """After 65,535 comes 1 [MQTT-2.2.1-4]."""
         connection = self.connect(quota=65_535)
-        for _ in range(65_535):
-            self.deliver(b"")
+        self.deliver_many(65_535)
         self.assertEqual(packet_ids(connection.sent()), list(range(1, 65_536)))
         connection.receive(*pubacks(*range(1, 65_536)))
         self.deliver(b"")
@@ -305,8 +304,7 @@ class PacketIdentifierTests(FlowTestCase):
         self.deliver(b"", 1)
         self.deliver(b"half way", 2)
         connection.receive(PubAck(2), PubRec(3))
-        for _ in range(65_532):
-            self.deliver(b"")
+        self.deliver_many(65_532)
         connection.receive(*pubacks(*range(4, 65_536)))
         connection.sent()
         for _ in range(3):
@@ -316,8 +314,7 @@ class PacketIdentifierTests(FlowTestCase):
     def test_all_in_use(self) -> None:
         """With all 65,535 in use the next message waits for the first that is free."""
         connection = self.connect(quota=65_535)
-        for _ in range(65_536):
-            self.assertTrue(self.deliver(b""))
+        self.deliver_many(65_536)
         self.assertEqual(len(connection.sent()), 65_535)
         self.assertEqual(self.flow.pause, PAUSE_SEND_QUOTA)
         connection.receive(PubAck(40_000))

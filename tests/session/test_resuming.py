@@ -59,8 +59,7 @@ class ReconnectionTests(FlowTestCase):
     def test_order_is_not_that_of_the_ids(self) -> None:
         """The original order counts, also where the identifiers have gone round [MQTT-4.6.0-1]."""
         connection = self.connect(quota=65_535)
-        for _ in range(65_534):
-            self.deliver(b"", 1)
+        self.deliver_many(65_534)
         connection.receive(*pubacks(*range(1, 65_535)))
         for payload in (b"a", b"b", b"c"):
             self.deliver(payload, 1)
@@ -159,6 +158,14 @@ class SmallerQuotaTests(FlowTestCase):
         self.assertEqual(connection.sent(), again(b"c", 1, 3))
         connection.receive(PubAck(1), PubAck(3))
         self.assertEqual(connection.sent(), again(b"d", 1, 4))
+
+    def test_qos_0_does_not_wait(self) -> None:
+        """QoS 0 needs no quota: it goes out before what is still to be sent again."""
+        self.lose(1, 1)
+        self.deliver(b"waiting", 0)
+        connection = self.connect(quota=1)
+        self.deliver(b"new", 0)
+        self.assertEqual(payloads(connection.sent()), [b"a", b"waiting", b"new"])
 
     def test_new_messages_wait(self) -> None:
         """New messages wait until everything was sent again, and then for the quota."""
