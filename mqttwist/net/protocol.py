@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -19,8 +20,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mqttwist.broker.broker import Broker
+from mqttwist.broker.doors import Login, Observer
+from mqttwist.broker.settings import Settings
 from mqttwist.net.address import peer_name
+from mqttwist.net.log import LogObserver, LogTrace
+from mqttwist.net.login import PortalLogin, accept_local
+from mqttwist.net.timers import BrokerTimers
 from mqttwist.session.connection import AWAITING_CONNECT
+from mqttwist.session.store import Store
+from mqttwist.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from mqttwist.broker.connection import ServerConnection
@@ -176,12 +184,40 @@ class MQTTServerProtocol(Protocol):
 
 
 class MQTTServerFactory(Factory):
-    """Makes an `MQTTServerProtocol` for each client of `broker`; `clock` is the reactor or a test's clock."""
+    """A broker for any port: ``reactor.listenTCP(1883, MQTTServerFactory(portal=portal))``.
+
+    It keeps time as long as a port uses it. Clients log in by the `portal`; without one, `login` decides, and
+    if it isn't given either, clients of this machine are let in. `clock` is the reactor, or a test's clock. A
+    `broker` made elsewhere has all that already.
+    """
 
     noisy = False
 
-    def __init__(self, broker: Broker, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        broker: Broker | None = None,
+        clock: Any = None,
+        *,
+        portal: Portal | None = None,
+        login: Login = accept_local,
+        settings: Settings | None = None,
+        store: Store | None = None,
+        observer: Observer | None = None,
+        log_packets: bool = False,
+    ) -> None:
+        if clock is None:
+            from twisted.internet import reactor as clock
+        if broker is None:
+            broker = Broker(
+                store if store is not None else MemoryStore(),
+                clock.seconds,
+                settings,
+                login if portal is None else PortalLogin(portal),
+                observer if observer is not None else LogObserver(),
+                LogTrace() if log_packets else None,
+            )
         self.broker = broker
+        self.timers = BrokerTimers(broker, clock)
         self._clock = clock
         self._protocols: set[MQTTServerProtocol] = set()
         self._waiting_for_none: list[Deferred[None]] = []
@@ -190,6 +226,14 @@ class MQTTServerFactory(Factory):
         protocol = MQTTServerProtocol(self.broker, self._clock)
         protocol.factory = self
         return protocol
+
+    def startFactory(self) -> None:
+        """The first port listens."""
+        self.timers.start()
+
+    def stopFactory(self) -> None:
+        """The last port has been closed."""
+        self.timers.stop()
 
     def has_made(self, protocol: MQTTServerProtocol) -> None:
         """The transport of `protocol` is there."""

@@ -11,29 +11,23 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mqttwist import __version__
-from mqttwist.broker.broker import Broker
 from mqttwist.broker.doors import Login, Observer
 from mqttwist.broker.local import LocalReceiver
 from mqttwist.broker.settings import Settings
-from mqttwist.broker.sys_topics import SysTopics
 from mqttwist.net.address import peer_name
-from mqttwist.net.log import LogObserver, LogTrace
-from mqttwist.net.login import PortalLogin, accept_local
+from mqttwist.net.login import accept_local
 from mqttwist.net.protocol import MQTTServerFactory
 from mqttwist.session.store import Store
-from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.message import Message
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.subscribe import SubscriptionOptions
 
 log = Logger(namespace="mqttwist.broker")
 
-TICK = 1.0  # seconds between two looks at what is due
 DELIVERIES_A_TURN = 1000  # how many messages a subscriber in the process is handed before others have a turn
 
 
@@ -107,19 +101,18 @@ class BrokerService(Service):
             serverFromString(reactor, endpoint) if isinstance(endpoint, str) else endpoint
             for endpoint in endpoints
         ]
-        self._settings = settings or Settings()
-        self.broker = Broker(
-            store if store is not None else MemoryStore(),
-            reactor.seconds,
-            self._settings,
-            login if portal is None else PortalLogin(portal),
-            observer if observer is not None else LogObserver(),
-            LogTrace() if log_packets else None,
+        self.factory = MQTTServerFactory(
+            clock=reactor,
+            portal=portal,
+            login=login,
+            settings=settings,
+            store=store,
+            observer=observer,
+            log_packets=log_packets,
         )
-        self.factory = MQTTServerFactory(self.broker, reactor)
+        self.broker = self.factory.broker
         self._ports: list[IListeningPort] = []
         self._listening: list[Deferred[Any]] = []
-        self._loops: list[LoopingCall] = []
 
     # Service
 
@@ -131,11 +124,7 @@ class BrokerService(Service):
         """Listen, if that was not done before, and begin to keep time."""
         self._listen()
         super().startService()  # type: ignore[no-untyped-call]
-        self._every(TICK, self.broker.tick)
-        if self._settings.retry_interval:
-            self._every(max(TICK, self._settings.retry_interval / 10), self.broker.send_overdue)
-        if self._settings.sys_interval and self._settings.retain_available:
-            self._every(self._settings.sys_interval, SysTopics(self.broker).publish)
+        self.factory.timers.start()
         log.info("mqttwist {version} is ready", version=__version__)
 
     def stopService(self) -> Deferred[None]:
@@ -144,9 +133,7 @@ class BrokerService(Service):
         Fires when all transports are gone: a client that does not close its side has `LINGER` seconds.
         """
         super().stopService()  # type: ignore[no-untyped-call]
-        for loop in self._loops:
-            loop.stop()
-        self._loops.clear()
+        self.factory.timers.stop()
         clients = self.broker.sessions.connected
         waited_for = self._stop_listening()
         self.broker.shut_down()
@@ -195,20 +182,6 @@ class BrokerService(Service):
             waiting.cancel()
         self._listening.clear()
         return [deferred for port in ports if (deferred := port.stopListening()) is not None]
-
-    # Time
-
-    def _every(self, interval: float, call: Callable[[], object]) -> None:
-        loop = LoopingCall(self._survive, call)
-        loop.clock = self.clock
-        loop.start(interval, now=False)
-        self._loops.append(loop)
-
-    def _survive(self, call: Callable[[], object]) -> None:
-        try:
-            call()
-        except Exception:
-            log.failure("Error in the broker while doing what is due; it goes on")
 
     # In-process use
 

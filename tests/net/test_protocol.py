@@ -6,17 +6,19 @@ import gc
 import weakref
 from typing import Any
 
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import INegotiated, IPushProducer
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from mqttwist.broker.connection import ServerConnection
-from mqttwist.net.auth import FullAuthority
-from mqttwist.net.protocol import LINGER, MQTTServerProtocol
+from mqttwist.net.auth import FullAuthority, make_portal
+from mqttwist.net.protocol import LINGER, MQTTServerFactory, MQTTServerProtocol
 from mqttwist.wire.connect import ConnAck, Connect
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
 from mqttwist.wire.enums import ReasonCode
@@ -416,3 +418,32 @@ class GarbageTests(ShellTestCase):
         client = self.connected("a", version=4, clean_start=False)
         client.subscribe("a/#", 1)
         self.assertEqual(self.remains(client, end), [])
+
+
+class StandaloneFactoryTests(SynchronousTestCase):
+    """A factory without a service is a whole broker: it logs in by its portal and keeps time."""
+
+    def setUp(self) -> None:
+        self.clock = MemoryReactorClock()
+        checker = InMemoryUsernamePasswordDatabaseDontUse(ann=b"secret")
+        self.factory = MQTTServerFactory(clock=self.clock, portal=make_portal([checker]))
+
+    def test_portal(self) -> None:
+        """Who logs in is asked of the portal."""
+        client = Client(self.factory)
+        self.assertEqual(client.connect("a", username="ann", password=b"secret")[0].reason_code, 0)  # type: ignore[union-attr]
+        stranger = Client(self.factory)
+        answer = stranger.connect("b", username="ann", password=b"guess")[0]
+        self.assertEqual(answer.reason_code, ReasonCode.BAD_USER_NAME_OR_PASSWORD)  # type: ignore[union-attr]
+
+    def test_time_passes_while_a_port_is_open(self) -> None:
+        """Timeouts work from the first port that listens until the last is closed."""
+        self.factory.doStart()
+        self.factory.doStart()
+        client = Client(self.factory)
+        self.factory.doStop()
+        self.clock.pump([1.0] * 11)
+        self.assertIn("loseWriteConnection", client.transport.calls)
+        self.factory.doStop()
+        self.clock.advance(LINGER)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
