@@ -23,7 +23,7 @@ from mqttwist.session.connection import (
 )
 from mqttwist.session.delivery import QUEUE_FULL
 from mqttwist.session.session import Session, Subscription
-from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec, decode_acknowledgement
+from mqttwist.wire.acknowledge import acknowledge, read_acknowledgement
 from mqttwist.wire.codec import decode_packet
 from mqttwist.wire.connect import ConnAck, Connect, UnsupportedProtocolVersion, decode_protocol_version
 from mqttwist.wire.control import Disconnect, PingResp
@@ -106,6 +106,9 @@ class ServerConnection(Connection):
             # The commonest packet takes the straight way.
             publish = Publish.decode(decoder.data, decoder.start, decoder.body, decoder.end, self.version)
             self._publish_received(publish)
+            return
+        if PUBACK <= packet_type <= PUBCOMP and packet_type != PUBREL and self.state == CONNECTED:
+            self._acknowledgement_received()  # the next commonest
             return
         receiver = RECEIVERS[self.state].get(packet_type)
         if receiver is None:
@@ -269,7 +272,7 @@ class ServerConnection(Connection):
         if reason_code == SUCCESS and not self._broker.router.publish(publish, session.outgoing):
             reason_code = 0x10
         if publish.qos == 1:
-            self._acknowledge(PubAck(publish.packet_id, reason_code))
+            self._acknowledge(PUBACK, publish.packet_id, reason_code)
 
     def _exactly_once(self, session: Session, publish: Publish) -> None:
         """QoS 2: publish it the first time it comes, acknowledge it every time [MQTT-4.3.3-10]."""
@@ -284,7 +287,7 @@ class ServerConnection(Connection):
                 incoming.refused(packet_id)
             else:
                 incoming.received(packet_id)
-        self._acknowledge(PubRec(packet_id, reason_code))
+        self._acknowledge(PUBREC, packet_id, reason_code)
 
     def _check_capabilities(self, publish: Publish) -> None:
         settings = self._broker.settings
@@ -321,25 +324,26 @@ class ServerConnection(Connection):
             allowed = self._permissions[key] = authority.may_publish(*key)
         return allowed
 
-    def _acknowledge(self, packet: Acknowledgement) -> None:
+    def _acknowledge(self, packet_type: int, packet_id: int, reason_code: int) -> None:
         """Send PUBACK, PUBREC or PUBCOMP; before MQTT 5.0 none can say no (3.1.1: [MQTT-3.3.5-2])."""
-        if self.version != MQTT_5:
-            packet.reason_code = SUCCESS
-        self.send(packet.encode(self.version))
+        self.send(acknowledge(packet_type, packet_id, reason_code, self.version))
         self.metrics.messages_sent += 1
 
     def _acknowledgement_received(self) -> None:
         decoder = self.decoder
-        packet_type = decoder.data[decoder.start] >> 4
-        packet = decode_acknowledgement(packet_type, decoder.data, decoder.body, decoder.end, self.version)
+        data = decoder.data
+        packet_type = data[decoder.start] >> 4
+        packet_id, reason_code = read_acknowledgement(
+            packet_type, data, decoder.body, decoder.end, self.version
+        )
         if self.session is not None:
-            self.session.outgoing.acknowledged(packet.packet_id, packet_type, packet.reason_code)
+            self.session.outgoing.acknowledged(packet_id, packet_type, reason_code)
 
     def _pubrel_received(self) -> None:
         decoder = self.decoder
-        packet = decode_acknowledgement(PUBREL, decoder.data, decoder.body, decoder.end, self.version)
-        known = self.session is not None and self.session.incoming.release(packet.packet_id)
-        self._acknowledge(PubComp(packet.packet_id, SUCCESS if known else 0x92))  # [MQTT-4.3.3-11]
+        packet_id, _ = read_acknowledgement(PUBREL, decoder.data, decoder.body, decoder.end, self.version)
+        known = self.session is not None and self.session.incoming.release(packet_id)
+        self._acknowledge(PUBCOMP, packet_id, SUCCESS if known else 0x92)  # [MQTT-4.3.3-11]
 
     # SUBSCRIBE and UNSUBSCRIBE (3.8 - 3.11)
 
@@ -498,6 +502,9 @@ class ServerConnection(Connection):
         if session is not None:
             self._broker.observer.disconnected(self, cause)
             self._broker.sessions.close(self, session, send_will)
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()
 
     def _leave(self) -> None:
         self._cancel_timeout()
@@ -506,9 +513,6 @@ class ServerConnection(Connection):
             self._keep_alive_due = None
         self.close()
         self._broker.disconnected(self)
-        on_end, self._on_end = self._on_end, None
-        if on_end is not None:
-            on_end()
 
     def _explain(self, packet: ConnAck | Disconnect, text: str) -> Packet:
         """Add a Reason String, if the client wants to know about problems (3.1.2.11.7) and it fits."""

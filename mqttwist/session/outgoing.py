@@ -19,9 +19,9 @@ from mqttwist.session.delivery import Delivery
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.waiting import QueueLimits, WaitingQueue
-from mqttwist.wire.acknowledge import PubRel
+from mqttwist.wire.acknowledge import acknowledge
 from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, Message
-from mqttwist.wire.packet import MQTT_5, PUBACK, PUBCOMP, PUBREC
+from mqttwist.wire.packet import MQTT_5, PUBACK, PUBCOMP, PUBREC, PUBREL
 from mqttwist.wire.publish import Publish
 
 PAUSE_NONE: Final = 0
@@ -334,7 +334,7 @@ class OutgoingFlow(Receiver):
             self.pump()
 
     def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> int:
-        encoded = PubRel(packet_id, reason_code).encode(connection.version)
+        encoded = acknowledge(PUBREL, packet_id, reason_code, connection.version)
         connection.send(encoded)
         connection.metrics.messages_sent += 1
         return len(encoded)

@@ -1,10 +1,15 @@
-"""PUBACK, PUBREC, PUBREL and PUBCOMP (3.4 - 3.7): four packets of one shape."""
+"""PUBACK, PUBREC, PUBREL and PUBCOMP (3.4 - 3.7): four packets of one shape.
+
+Nearly all that are ever sent say success in four bytes. `acknowledge` and `read_acknowledgement` make no
+object for those; they do for the others.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from mqttwist.wire.datatypes import decode_byte
+from mqttwist.wire.datatypes import SINGLE_BYTES, decode_byte
 from mqttwist.wire.packet import (
     MQTT_5,
     PUBACK,
@@ -19,6 +24,29 @@ from mqttwist.wire.packet import (
 )
 from mqttwist.wire.properties import Properties, decode_properties, encode_properties
 from mqttwist.wire.reasons import check_reason_code, encode_reason_code
+
+# What stands before the Packet Identifier when nothing but that follows, and when a Reason Code does.
+_SHORT: Final = (b"", b"", b"", b"", b"\x40\x02", b"\x50\x02", b"\x62\x02", b"\x70\x02")
+_REASONED: Final = (b"", b"", b"", b"", b"\x40\x03", b"\x50\x03", b"\x62\x03", b"\x70\x03")
+
+
+def acknowledge(packet_type: int, packet_id: int, reason_code: int, version: int) -> bytes:
+    """An acknowledgement without properties; in 3.x without the Reason Code too."""
+    if reason_code and version == MQTT_5:
+        return _REASONED[packet_type] + packet_id.to_bytes(2, "big") + SINGLE_BYTES[reason_code]
+    return _SHORT[packet_type] + packet_id.to_bytes(2, "big")
+
+
+def read_acknowledgement(
+    packet_type: int, data: bytes, index: int, end: int, version: int
+) -> tuple[int, int]:
+    """Packet Identifier and Reason Code; raises what `decode_acknowledgement` does."""
+    if end - index == 2:
+        packet_id = data[index] << 8 | data[index + 1]
+        if packet_id:
+            return packet_id, 0
+    packet = decode_acknowledgement(packet_type, data, index, end, version)
+    return packet.packet_id, packet.reason_code
 
 
 @dataclass(slots=True)

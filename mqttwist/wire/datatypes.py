@@ -14,6 +14,9 @@ from mqttwist.wire.errors import MalformedPacket
 MAXIMUM_VARIABLE_BYTE_INTEGER: Final = 268_435_455
 MAXIMUM_STRING_LENGTH: Final = 65_535
 
+# Each byte as bytes: to look one up is several times as fast as to make it.
+SINGLE_BYTES: Final[tuple[bytes, ...]] = tuple([bytes((value,)) for value in range(256)])
+
 
 def _truncated(what: str, section: str) -> MalformedPacket:
     return MalformedPacket(f"the packet ends inside {what}", section)
@@ -105,7 +108,7 @@ def encode_four_byte_integer(value: int) -> bytes:
 
 def encode_variable_byte_integer(value: int) -> bytes:
     if 0 <= value < 0x80:
-        return bytes((value,))
+        return SINGLE_BYTES[value]
     if not 0 <= value <= MAXIMUM_VARIABLE_BYTE_INTEGER:
         raise ValueError(f"{value} is no Variable Byte Integer (0..268,435,455)")
     encoded = bytearray()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from mqttwist.wire.datatypes import (
+    SINGLE_BYTES,
     encode_binary,
     encode_four_byte_integer,
     encode_text,
@@ -22,8 +23,7 @@ from mqttwist.wire.topics import check_topic_name
 # A form is a number: the QoS in bits 0-1, RETAIN in bit 2, MQTT 5.0 in bit 3.
 FORM_RETAIN: Final = 4
 FORM_MQTT_5: Final = 8
-NO_FORM: Final = -1
-MQTT_5_TAIL: Final = 16  # no form, but where one starts: all that follows the Packet Identifier in MQTT 5.0
+NO_FORM: Final = 16
 
 
 class Form:
@@ -53,8 +53,8 @@ class Message:
     """
 
     __slots__ = (
-        "_data", "_form", "_forms", "_payload_at", "expires_at", "forwarded", "message_expiry_interval",
-        "qos", "retain", "topic_name",
+        "_data", "_form", "_forms", "_head", "_payload_at", "expires_at", "forwarded",
+        "message_expiry_interval", "qos", "retain", "topic_name",
     )  # fmt: skip
 
     topic_name: str
@@ -63,9 +63,10 @@ class Message:
     forwarded: bytes
     message_expiry_interval: int
     expires_at: float
-    _data: bytes  # the payload, and before it whatever makes `_data` useful for the form `_form`
+    _data: bytes  # the payload, and before it whatever of the packet it came in is worth keeping
     _payload_at: int
-    _form: int
+    _form: int  # the form that was kept, or NO_FORM: `_data` at QoS 0, `_head` and `_data` at QoS 1 and 2
+    _head: bytes
     _forms: list[Form] | None
 
     def __init__(
@@ -85,6 +86,7 @@ class Message:
         self._data = payload
         self._payload_at = 0
         self._form = NO_FORM
+        self._head = b""
         self._forms = None
         if properties is not None:
             self._set_properties(properties)
@@ -151,7 +153,12 @@ class Message:
         for form in forms:
             if form.key == key:
                 return form
-        form = Form(key, self._data, b"") if key == self._form and not key & 3 else self._encode(key)
+        if key != self._form:
+            form = self._encode(key)
+        elif key & 3:
+            form = Form(key, self._head, self._data)
+        else:
+            form = Form(key, self._data, b"")
         forms.append(form)
         return form
 
@@ -161,13 +168,14 @@ class Message:
 
     def _encode(self, key: int) -> Form:
         if key & FORM_MQTT_5:
-            tail = self._data if self._form == MQTT_5_TAIL else self.tail_with(b"")
+            is_tail = self._form & 3 and self._form & FORM_MQTT_5
+            tail = self._data if is_tail else self.tail_with(b"")
         else:
             tail = self.payload
         topic = encode_binary(encode_text(self.topic_name))
         remaining = len(topic) + len(tail) + (2 if key & 3 else 0)
         first_byte = PUBLISH << 4 | (key & 3) << 1 | (1 if key & FORM_RETAIN else 0)
-        head = bytes((first_byte,)) + encode_variable_byte_integer(remaining) + topic
+        head = SINGLE_BYTES[first_byte] + encode_variable_byte_integer(remaining) + topic
         return Form(key, head, tail) if key & 3 else Form(key, head + tail, b"")
 
     def tail_with(self, more: bytes) -> bytes:

@@ -4,14 +4,49 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec, PubRel
+from mqttwist.wire.acknowledge import (
+    Acknowledgement,
+    PubAck,
+    PubComp,
+    PubRec,
+    PubRel,
+    acknowledge,
+    read_acknowledgement,
+)
 from mqttwist.wire.codec import decode_stream
-from mqttwist.wire.errors import MalformedPacket, ProtocolError
+from mqttwist.wire.errors import MalformedPacket, MQTTError, ProtocolError
 from mqttwist.wire.properties import Properties
 from tests.wire import tables
 from tests.wire.building import field, packet, property_list
 
 KINDS: dict[int, type[Acknowledgement]] = {0x40: PubAck, 0x50: PubRec, 0x62: PubRel, 0x70: PubComp}
+
+
+class ShortFormTests(SynchronousTestCase):
+    """The two functions of the packet path say what the classes say."""
+
+    def test_acknowledge(self) -> None:
+        """The bytes are those of the packet, in every version and with every Reason Code."""
+        for first_byte, kind in KINDS.items():
+            for reason_code in tables.reason_codes_of(first_byte >> 4):
+                for version in (3, 4, 5):
+                    with self.subTest(kind.__name__, reason_code=reason_code, version=version):
+                        expected = kind(0xFFFE, reason_code).encode(version)
+                        self.assertEqual(acknowledge(first_byte >> 4, 0xFFFE, reason_code, version), expected)
+
+    def test_read(self) -> None:
+        """What is read is what the packet decodes to, its faults included."""
+        for first_byte in KINDS:
+            packet_type = first_byte >> 4
+            with self.subTest(packet_type):
+                self.assertEqual(read_acknowledgement(packet_type, b"\x01\x02", 0, 2, 4), (0x0102, 0))
+                last = max(tables.reason_codes_of(packet_type))
+                data = bytes((0, 7, last, 0))
+                self.assertEqual(read_acknowledgement(packet_type, data, 0, 3, 5), (7, last))
+                self.assertEqual(read_acknowledgement(packet_type, data, 0, 4, 5), (7, last))
+                for body in (b"", b"\x00", b"\x00\x00", b"\x00\x07\x05"):
+                    with self.assertRaises(MQTTError):
+                        read_acknowledgement(packet_type, body, 0, len(body), 5)
 
 
 class DecodeTests(SynchronousTestCase):

@@ -80,6 +80,28 @@ class DecodeTests(SynchronousTestCase):
             with self.subTest(encoded):
                 self.assertRaises(MalformedPacket, decode, packet(0x30, field(b"t"), property_list(encoded)))
 
+    def test_user_properties_of_plain_text(self) -> None:
+        """User Properties in ASCII are passed on as they came, whatever the lengths of their strings."""
+        for names in ([b"a"], [b"", b"b" * 256], [b"x" * 512, b"", b"trace-id"], [b"y" * 127] * 5):
+            listed = b"".join(b"\x26" + field(name) + field(name[::-1]) for name in names)
+            (publish,) = decode_stream(packet(0x30, b"\x00\x01t", property_list(listed), b"!"), 5)
+            assert isinstance(publish, Publish)
+            expected = tuple((name.decode(), name[::-1].decode()) for name in names)
+            self.assertEqual(publish.properties.user_properties, expected)
+            self.assertEqual((publish.forwarded, publish.payload), (listed, b"!"))
+
+    def test_faults_among_user_properties_of_plain_text(self) -> None:
+        """U+0000 in any of their strings, and a string that goes beyond the list, is found [MQTT-1.5.4-2]."""
+        good = b"\x26" + field(b"name") + field(b"value")
+        for bad in (b"na\0me", b"\0", b"\0" * 3):
+            for pair in (field(bad) + field(b"v"), field(b"n") + field(bad)):
+                with self.assertRaises(MalformedPacket) as caught:
+                    decode_stream(packet(0x30, b"\x00\x01t", property_list(good + b"\x26" + pair)), 5)
+                self.assertEqual(caught.exception.clause, "MQTT-1.5.4-2")
+        for cut in range(1, len(good)):
+            with self.assertRaises(MalformedPacket):
+                decode_stream(packet(0x30, b"\x00\x01t", property_list(good + good[:cut])), 5)
+
     def test_payload_format_is_not_checked(self) -> None:
         """Whether the payload is the UTF-8 it says is for the receiver: "MAY validate" (3.3.2.3.2)."""
         publish = decode(packet(0x30, field(b"t"), property_list(b"\x01\x01"), b"\xff\xfe"))
