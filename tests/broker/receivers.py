@@ -1,4 +1,7 @@
-"""A receiver for tests of routing: says what it is told to say of itself, and keeps what it gets."""
+"""A receiver for tests of routing: says what it is told to say of itself, and keeps what it gets.
+
+Where `mqttwist.session` is compiled there can be none: plain classes do not inherit from native ones.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ class SettingsTests(SynchronousTestCase):
             for value in (least, most):
                 with self.subTest(row.name, value=value):
                     self.assertEqual(getattr(self.settings(row.name, value), row.name), value)
-            for value in (least - 1, most + 1, float("nan")):
+            wrong = [least - 1, most + 1]
+            if row.type == "float":
+                wrong.append(float("nan"))
+            for value in wrong:
                 with self.subTest(row.name, value=value):
                     error = self.assertRaises(ValueError, self.settings, row.name, value)
                     self.assertIn(row.name, str(error))
