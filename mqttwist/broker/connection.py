@@ -268,6 +268,8 @@ class ServerConnection(Connection):
         if publish.qos == 2:
             self._exactly_once(session, publish)
             return
+        if publish.qos == 1:
+            session.incoming.check_quota()
         reason_code = self._refusal(publish, session)
         if reason_code == SUCCESS and not self._broker.router.publish(publish, session.outgoing):
             reason_code = 0x10

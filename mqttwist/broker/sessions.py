@@ -87,6 +87,7 @@ class Sessions:
                 store.session_removed(session)
                 continue
             record = self._records[session.client_id] = _Record(session)
+            session.outgoing.adopt(limits, drops)
             self._router.restore(session)
             self._expire_later(record)
 

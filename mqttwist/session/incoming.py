@@ -28,15 +28,22 @@ class IncomingFlow:
         self.receive_maximum = receive_maximum
         self._open.clear()
 
+    def check_quota(self) -> None:
+        """Raise `ProtocolError` 0x93 unless one more message may be under way [MQTT-3.3.4-7].
+
+        A QoS 1 message is acknowledged in the turn in which it came, so it takes no place for longer.
+        """
+        if self.receive_maximum and len(self._open) >= self.receive_maximum:
+            text = f"more than {self.receive_maximum} messages are unacknowledged"
+            raise ProtocolError(0x93, text, "MQTT-3.3.4-7")
+
     def is_new(self, packet_id: int) -> bool:
         """Whether a QoS 2 PUBLISH is a new Application Message, not one that was sent again [MQTT-4.3.3-10].
 
         Raises `ProtocolError` 0x93 when more are under way than the Receive Maximum allows [MQTT-3.3.4-7].
         """
         if self.receive_maximum and packet_id not in self._open:
-            if len(self._open) >= self.receive_maximum:
-                text = f"more than {self.receive_maximum} messages are unacknowledged"
-                raise ProtocolError(0x93, text, "MQTT-3.3.4-7")
+            self.check_quota()
             self._open.add(packet_id)
         return packet_id not in self.unreleased
 

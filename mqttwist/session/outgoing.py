@@ -66,6 +66,11 @@ class OutgoingFlow(Receiver):
         self._form = 0
         self._drops = drops
 
+    def adopt(self, limits: QueueLimits, drops: Drops) -> None:
+        """Another broker takes the session up, from a store: its limits hold, and it counts what is dropped."""
+        self.waiting.limits = limits
+        self._drops = drops
+
     # Coming and going
 
     def attach(self, connection: Connection, send_quota: int, topic_alias_maximum: int) -> None:

@@ -199,6 +199,22 @@ class QuotaTests(BrokerTestCase):
                 else:
                     self.assertFalse(client.is_closed)
 
+    def test_qos_1_counts_against_the_receive_maximum(self) -> None:
+        """With as many QoS 2 messages unreleased as Receive Maximum says, one at QoS 1 is too many (3.3.4)."""
+        self.start(Settings(receive_maximum=1))
+        for version in VERSIONS:
+            with self.subTest(version=version):
+                client = self.connected("c", version)
+                for packet_id in range(1, 4):
+                    client.publish("a", b"", 1, packet_id=packet_id)
+                client.publish("a", b"", 2, packet_id=9)
+                self.assertFalse(client.is_closed)
+                client.publish("a", b"", 1, packet_id=4)
+                if version == 5:
+                    self.assertClosed(client, 0x93)
+                else:
+                    self.assertFalse(client.is_closed)
+
     def test_refused_messages_free_the_quota(self) -> None:
         """PUBREC of 0x80 and more ends the flow: the next message is within the quota [MQTT-4.3.3-9]."""
         self.start(Settings(receive_maximum=1))

@@ -9,6 +9,8 @@ Import the module and not the class, or the class itself would be run as a test.
 
 from __future__ import annotations
 
+from mqttwist.broker.settings import Settings
+from mqttwist.session.delivery import QUEUE_FULL
 from mqttwist.session.store import Store
 from mqttwist.wire.connect import Will
 from mqttwist.wire.message import Message
@@ -117,6 +119,19 @@ class StoreContract(BrokerTestCase):
         publisher.publish("a", b"2", 2)
         self.restart()
         self.assertEqual(self.persistent().payloads(), [b"1", b"2"])
+
+    def test_limits_are_those_of_the_new_broker(self) -> None:
+        """After a start with other settings the queue is bounded by them, and drops are counted anew."""
+        client = self.persistent()
+        client.subscribe("a", qos=1)
+        client.lose()
+        self.broker.shut_down()
+        self.start(Settings(queue_messages=1), store=self.open_store())
+        publisher = self.connected("p")
+        for payload in (b"1", b"2", b"3"):
+            publisher.publish("a", payload, 1)
+        self.assertEqual(self.broker.drops.totals, {QUEUE_FULL: 2})
+        self.assertEqual(self.persistent().payloads(), [b"1"])
 
     def test_messages_in_flight(self) -> None:
         """What was sent and not confirmed is sent again after a start, with DUP [MQTT-4.4.0-1]."""
