@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from mqttwist import __version__
+from mqttwist.build import BUILD
 from mqttwist.broker.broker import accept_everybody
 from mqttwist.broker.doors import Login
 from mqttwist.broker.settings import Settings
@@ -137,7 +138,7 @@ class Options(usage.Options, AuthOptionMixin):
 
     def opt_version(self) -> None:
         """Display the versions of mqttwist and Twisted and exit."""
-        sys.stdout.write(f"mqttwist {__version__}, Twisted {twisted_version}\n")
+        sys.stdout.write(f"mqttwist {__version__} ({BUILD} core), Twisted {twisted_version}\n")
         raise SystemExit(0)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:

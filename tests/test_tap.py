@@ -271,7 +271,9 @@ class OtherOptionsTests(OptionsTestCase):
 
     def test_version(self) -> None:
         """`--version` is ours, with Twisted's beside it."""
-        self.assertRegex(self.help("--version"), f"^mqttwist {__version__}, Twisted [0-9]")
+        self.assertRegex(
+            self.help("--version"), rf"^mqttwist {__version__} \((plain|compiled) core\), Twisted [0-9]"
+        )
 
     def test_unknown(self) -> None:
         """What is no option is refused, and so is a word that belongs to none."""

@@ -18,6 +18,7 @@ from mqttwist import __version__
 from mqttwist.broker.doors import Login, Observer
 from mqttwist.broker.local import LocalReceiver
 from mqttwist.broker.settings import Settings
+from mqttwist.build import BUILD
 from mqttwist.net.address import peer_name
 from mqttwist.net.login import accept_local
 from mqttwist.net.protocol import MQTTServerFactory
@@ -125,7 +126,7 @@ class BrokerService(Service):
         self._listen()
         super().startService()  # type: ignore[no-untyped-call]
         self.factory.timers.start()
-        log.info("mqttwist {version} is ready", version=__version__)
+        log.info("mqttwist {version} is ready ({build} core)", version=__version__, build=BUILD)
 
     def stopService(self) -> Deferred[None]:
         """Stop listening, say goodbye to every client (0x8B), and stop the clocks.

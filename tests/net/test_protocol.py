@@ -438,12 +438,12 @@ class StandaloneFactoryTests(SynchronousTestCase):
 
     def test_time_passes_while_a_port_is_open(self) -> None:
         """Timeouts work from the first port that listens until the last is closed."""
-        self.factory.doStart()
-        self.factory.doStart()
+        self.factory.doStart()  # type: ignore[no-untyped-call]
+        self.factory.doStart()  # type: ignore[no-untyped-call]
         client = Client(self.factory)
-        self.factory.doStop()
+        self.factory.doStop()  # type: ignore[no-untyped-call]
         self.clock.pump([1.0] * 11)
         self.assertIn("loseWriteConnection", client.transport.calls)
-        self.factory.doStop()
+        self.factory.doStop()  # type: ignore[no-untyped-call]
         self.clock.advance(LINGER)
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -94,9 +94,9 @@ class DecodeTests(SynchronousTestCase):
         """U+0000 in any of their strings, and a string that goes beyond the list, is found [MQTT-1.5.4-2]."""
         good = b"\x26" + field(b"name") + field(b"value")
         for bad in (b"na\0me", b"\0", b"\0" * 3):
-            for pair in (field(bad) + field(b"v"), field(b"n") + field(bad)):
+            for both in (field(bad) + field(b"v"), field(b"n") + field(bad)):
                 with self.assertRaises(MalformedPacket) as caught:
-                    decode_stream(packet(0x30, b"\x00\x01t", property_list(good + b"\x26" + pair)), 5)
+                    decode_stream(packet(0x30, b"\x00\x01t", property_list(good + b"\x26" + both)), 5)
                 self.assertEqual(caught.exception.clause, "MQTT-1.5.4-2")
         for cut in range(1, len(good)):
             with self.assertRaises(MalformedPacket):
