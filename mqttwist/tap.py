@@ -17,10 +17,10 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from mqttwist import __version__
-from mqttwist.build import BUILD
 from mqttwist.broker.broker import accept_everybody
 from mqttwist.broker.doors import Login
 from mqttwist.broker.settings import Settings
+from mqttwist.build import BUILD
 from mqttwist.net.auth import make_portal
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.service import BrokerService

@@ -1,7 +1,8 @@
 """The server's half of a Network Connection: what each packet of a client leads to (chapter 3).
 
 `RECEIVERS` at the end of the file says which packet is legal in which state, and which method deals with it.
-CONNECT has a file of its own, `admission`.
+Who gets in is decided in `admission`, what a client publishes in `publisher`, what it subscribes to in
+`subscriber`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from mqttwist.broker.admission import Admission
 from mqttwist.broker.deadlines import Deadline
 from mqttwist.broker.doors import Authority
-from mqttwist.session.aliases import InboundAliases
+from mqttwist.broker.publisher import Publisher
+from mqttwist.broker.subscriber import Subscriber
 from mqttwist.session.connection import (
     AUTHENTICATING,
     AWAITING_CONNECT,
@@ -21,8 +23,7 @@ from mqttwist.session.connection import (
     Connection,
     Transport,
 )
-from mqttwist.session.delivery import QUEUE_FULL
-from mqttwist.session.session import Session, Subscription
+from mqttwist.session.session import Session
 from mqttwist.wire.acknowledge import acknowledge, read_acknowledgement
 from mqttwist.wire.codec import decode_packet
 from mqttwist.wire.connect import ConnAck, Connect, UnsupportedProtocolVersion, decode_protocol_version
@@ -49,14 +50,12 @@ from mqttwist.wire.packet import (
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
 from mqttwist.wire.reasons import REASON_CODES
-from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe
+from mqttwist.wire.subscribe import SubAck, Subscribe, UnsubAck, Unsubscribe
 
 if TYPE_CHECKING:
     from mqttwist.broker.broker import Broker
 
 SUCCESS: Final = 0x00
-PERMISSIONS_LIMIT: Final = 1000  # how many answers of an authority one connection remembers
-REPLAY_LIMIT: Final = 100_000  # messages that may wait when retained ones are asked for, beside all retained
 REASON_LIMIT: Final = 500  # characters of a Reason String; what a peer has sent may be quoted in it
 
 
@@ -64,16 +63,15 @@ class ServerConnection(Connection):
     """One client's Network Connection, as the Server sees it."""
 
     __slots__ = (
-        "_aliases", "_authority", "_broker", "_keep_alive_due", "_login_is_pending", "_on_end",
-        "_permissions", "_timeout", "connect", "session",
+        "_broker", "_keep_alive_due", "_login_is_pending", "_on_end", "_publisher", "_subscriber", "_timeout",
+        "connect", "session",
     )  # fmt: skip
 
     connect: Connect | None  # the CONNECT, once it came
     session: Session | None  # the session, once the client is accepted
     _broker: Broker
-    _authority: Authority | None
-    _aliases: InboundAliases
-    _permissions: dict[tuple[str, int, bool], bool]
+    _publisher: Publisher | None  # what the client does, once it is accepted
+    _subscriber: Subscriber | None
     _timeout: Deadline | None
     _keep_alive_due: Deadline | None
     _login_is_pending: bool
@@ -87,9 +85,8 @@ class ServerConnection(Connection):
         self.connect = None
         self.session = None
         self._broker = broker
-        self._authority = None
-        self._aliases = InboundAliases(settings.topic_alias_maximum)
-        self._permissions = {}
+        self._publisher = None
+        self._subscriber = None
         self._keep_alive_due = None
         self._login_is_pending = False
         self._on_end = None
@@ -182,14 +179,16 @@ class ServerConnection(Connection):
             return False
         self._cancel_timeout()
         self._on_end = on_end
-        self._authority = authority
         session, connack.session_present = self._broker.sessions.open(
             self, connect, admission.expiry_interval(connect), authority
         )
         self.session = session
+        router, settings = self._broker.router, self._broker.settings
+        self._publisher = Publisher(router, settings, session, authority)
+        self._subscriber = Subscriber(router, settings, self._broker.drops, session, authority)
         self.state = CONNECTED
         self.send_packet(connack)
-        session.incoming.attach(self._broker.settings.receive_maximum if self.version == MQTT_5 else 0)
+        session.incoming.attach(settings.receive_maximum if self.version == MQTT_5 else 0)
         session.outgoing.attach(self, admission.send_quota(connect), admission.topic_alias_maximum(connect))
         session.outgoing.resume()
         self.last_received = self.turn.now  # while the login was waited for, nothing was read
@@ -257,74 +256,14 @@ class ServerConnection(Connection):
 
     def _publish_received(self, publish: Publish) -> None:
         self.metrics.publishes_received += 1
-        session = self.session
-        if session is None:
+        publisher = self._publisher
+        if publisher is None:
             return
-        if publish.topic_alias:
-            self._aliases.resolve(publish)
-        if publish.subscription_identifiers:
-            raise ProtocolError(0x82, "PUBLISH of a client has a Subscription Identifier", "MQTT-3.3.4-6")
-        self._check_capabilities(publish)
-        if publish.qos == 2:
-            self._exactly_once(session, publish)
-            return
-        if publish.qos == 1:
-            session.incoming.check_quota()
-        reason_code = self._refusal(publish, session)
-        if reason_code == SUCCESS and not self._broker.router.publish(publish, session.outgoing):
-            reason_code = 0x10
-        if publish.qos == 1:
-            self._acknowledge(PUBACK, publish.packet_id, reason_code)
-
-    def _exactly_once(self, session: Session, publish: Publish) -> None:
-        """QoS 2: publish it the first time it comes, acknowledge it every time [MQTT-4.3.3-10]."""
-        packet_id = publish.packet_id
-        incoming = session.incoming
-        reason_code = SUCCESS
-        if incoming.is_new(packet_id):
-            reason_code = self._refusal(publish, session)
-            if reason_code == SUCCESS and not self._broker.router.publish(publish, session.outgoing):
-                reason_code = 0x10
-            if reason_code >= 0x80 and self.version == MQTT_5:
-                incoming.refused(packet_id)
-            else:
-                incoming.received(packet_id)
-        self._acknowledge(PUBREC, packet_id, reason_code)
-
-    def _check_capabilities(self, publish: Publish) -> None:
-        settings = self._broker.settings
-        if publish.qos > settings.maximum_qos:
-            raise ProtocolError(0x9B, f"PUBLISH with QoS {publish.qos}", "MQTT-3.2.2-11")
-        if publish.retain and not settings.retain_available:
-            raise ProtocolError(0x9A, "PUBLISH with RETAIN", "MQTT-3.2.2-14")
-
-    def _refusal(self, publish: Publish, session: Session) -> int:
-        """The Reason Code for a message that is not accepted; 0 for one that is."""
-        reason_code = SUCCESS
-        topic_name = publish.topic_name
-        limit = self._broker.settings.maximum_topic_levels
-        if len(topic_name) >= limit and topic_name.count("/") >= limit:
-            reason_code = ReasonCode.TOPIC_NAME_INVALID.value
-        elif topic_name.startswith("$SYS/") or (
-            self._authority is not None and not self._may_publish(self._authority, publish)
-        ):
-            reason_code = ReasonCode.NOT_AUTHORIZED.value
-        elif publish.qos == 1 and publish.packet_id in session.incoming.unreleased and self.version == MQTT_5:
-            reason_code = ReasonCode.PACKET_IDENTIFIER_IN_USE.value
-        elif publish.retain and not self._broker.router.has_room_to_retain(publish):
-            reason_code = ReasonCode.QUOTA_EXCEEDED.value
-        if reason_code:
-            self._broker.observer.publish_refused(self, topic_name, reason_code)
-        return reason_code
-
-    def _may_publish(self, authority: Authority, publish: Publish) -> bool:
-        key = (publish.topic_name, publish.qos, publish.retain)
-        allowed = self._permissions.get(key)
-        if allowed is None:
-            if len(self._permissions) >= PERMISSIONS_LIMIT:
-                self._permissions.clear()
-            allowed = self._permissions[key] = authority.may_publish(*key)
-        return allowed
+        reason_code = publisher.received(publish)
+        if reason_code >= 0x80:
+            self._broker.observer.publish_refused(self, publish.topic_name, reason_code)
+        if publish.qos:
+            self._acknowledge(PUBACK if publish.qos == 1 else PUBREC, publish.packet_id, reason_code)
 
     def _acknowledge(self, packet_type: int, packet_id: int, reason_code: int) -> None:
         """Send PUBACK, PUBREC or PUBCOMP; before MQTT 5.0 none can say no (3.1.1: [MQTT-3.3.5-2])."""
@@ -351,67 +290,28 @@ class ServerConnection(Connection):
 
     def _subscribe_received(self) -> None:
         packet = self._packet()
-        session = self.session
-        if session is None or not isinstance(packet, Subscribe):
+        subscriber = self._subscriber
+        if subscriber is None or not isinstance(packet, Subscribe):
             return
         identifier = 0
         if packet.properties is not None and packet.properties.subscription_identifiers:
             identifier = packet.properties.subscription_identifiers[0]
-        to_replay: list[Subscription] = []
-        reason_codes = [
-            self._subscribe(session, options, identifier, to_replay) for options in packet.subscriptions
-        ]
+        reason_codes: list[int] = []
+        for options in packet.subscriptions:
+            reason_code = subscriber.subscribe(options, identifier)
+            self._broker.observer.subscribed(self, options.topic_filter, reason_code)
+            reason_codes.append(reason_code)
         self._answer(SubAck(packet.packet_id, reason_codes))
-        for subscription in to_replay:
-            self._replay(session, subscription)
-        if to_replay:
-            session.outgoing.pump()
-
-    def _subscribe(
-        self, session: Session, options: SubscriptionOptions, identifier: int, to_replay: list[Subscription]
-    ) -> int:
-        """One Topic Filter of a SUBSCRIBE: its Reason Code. Retained messages are for after the SUBACK."""
-        refusal = self._subscription_refusal(session, options)
-        if refusal:
-            self._broker.observer.subscribed(self, options.topic_filter, refusal)
-            return refusal
-        qos = min(options.qos, self._broker.settings.maximum_qos)
-        granted = SubscriptionOptions(
-            options.topic_filter, qos, options.no_local, options.retain_as_published, options.retain_handling
-        )
-        subscription = Subscription(granted, identifier)
-        if self._broker.router.subscribe(session, subscription):
-            to_replay.append(subscription)
-        self._broker.observer.subscribed(self, options.topic_filter, qos)
-        return qos
-
-    def _subscription_refusal(self, session: Session, options: SubscriptionOptions) -> int:
-        authority = self._authority
-        if options.topic_filter.count("/") >= self._broker.settings.maximum_topic_levels:
-            return ReasonCode.TOPIC_FILTER_INVALID.value
-        if authority is not None and not authority.may_subscribe(options.topic_filter, options.qos):
-            return ReasonCode.NOT_AUTHORIZED.value
-        is_new = options.topic_filter not in session.subscriptions
-        if is_new and len(session.subscriptions) >= self._broker.settings.maximum_subscriptions:
-            return ReasonCode.QUOTA_EXCEEDED.value
-        return SUCCESS
-
-    def _replay(self, session: Session, subscription: Subscription) -> None:
-        """Queue retained messages; the limits of the queue don't count them, so there is a limit here."""
-        router = self._broker.router
-        if len(session.outgoing.waiting) > REPLAY_LIMIT + 2 * len(router.retained):
-            self._broker.drops.count(session.client_id, QUEUE_FULL)
-        else:
-            router.replay(session.outgoing, subscription)
+        subscriber.replay()
 
     def _unsubscribe_received(self) -> None:
         packet = self._packet()
-        session = self.session
-        if session is None or not isinstance(packet, Unsubscribe):
+        subscriber = self._subscriber
+        if subscriber is None or not isinstance(packet, Unsubscribe):
             return
         reason_codes: list[int] = []
         for topic_filter in packet.topic_filters:
-            reason_code = SUCCESS if self._broker.router.unsubscribe(session, topic_filter) else 0x11
+            reason_code = subscriber.unsubscribe(topic_filter)
             self._broker.observer.unsubscribed(self, topic_filter, reason_code)
             reason_codes.append(reason_code)
         self._answer(UnsubAck(packet.packet_id, reason_codes))

@@ -67,20 +67,11 @@ class Router:
         if message.retain:
             self._retain(message)
         route = self.subscriptions.route(message.topic_name)
-        for one in route.targets:
-            target = one
-            if one.no_local and one.receiver is publisher:
-                if one.own is None:
-                    continue
-                target = one.own
-            target.receiver.deliver(
-                message,
-                target.qos if target.qos < message.qos else message.qos,  # [MQTT-3.8.4-8]
-                message.retain and target.retain_as_published,  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-                target.identifiers,
-                "",
-                False,
-            )
+        for target in route.targets:
+            if not target.no_local or target.receiver is not publisher:
+                target.deliver(message)
+            elif target.own is not None:
+                target.own.deliver(message)
         for group in route.groups:
             if not group.deliver(message):
                 self._drops.count(group.topic_filter, drop.NO_MEMBER)

@@ -48,6 +48,17 @@ class Target:
         self.no_local = len(local) < len(subscriptions)
         self.own = Target(receiver, local) if self.no_local and local else None
 
+    def deliver(self, message: Message) -> bool:
+        """Give `message` to the session, at the QoS and with the RETAIN flag of its subscriptions."""
+        return self.receiver.deliver(
+            message,
+            self.qos if self.qos < message.qos else message.qos,  # [MQTT-3.8.4-8]
+            message.retain and self.retain_as_published,  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+            self.identifiers,
+            "",
+            False,
+        )
+
 
 class GroupTarget:
     """A Shared Subscription that a route leads to; `barred` are members that must not receive the topic."""
@@ -257,27 +268,14 @@ class Subscriptions:
         current = [self._root]
         parts = topic_name.split("/")
         for position, part in enumerate(parts):
-            wildcards_match = position > 0 or not part.startswith("$")
-            following: list[_Node] = []
-            for node in current:
-                children = node.children
-                child = children.get(part)
-                if child is not None:
-                    following.append(child)
-                if wildcards_match:
-                    child = children.get("+")
-                    if child is not None:
-                        following.append(child)
-                    child = children.get("#")
-                    if child is not None:
-                        matching.append(child)
+            following = [node.children[part] for node in current if part in node.children]
+            if position or not part.startswith("$"):
+                matching += [node.children["#"] for node in current if "#" in node.children]
+                following += [node.children["+"] for node in current if "+" in node.children]
             current = following
-        for node in current:
-            matching.append(node)
-            child = node.children.get("#")  # `sport/#` matches `sport` (4.7.1.2)
-            if child is not None:
-                matching.append(child)
-        return [node for node in matching if node.subscriptions or node.groups]
+        # `sport/#` matches `sport` (4.7.1.2)
+        matching += [node.children["#"] for node in current if "#" in node.children]
+        return [node for node in current + matching if node.subscriptions or node.groups]
 
     def _remember(self, topic_name: str, route: Route) -> None:
         """Keep a route; when there is no room, others go that were not used since last looked at."""

@@ -67,7 +67,7 @@ class OutgoingFlow(Receiver):
         self._drops = drops
 
     def adopt(self, limits: QueueLimits, drops: Drops) -> None:
-        """Another broker takes the session up, from a store: its limits hold, and it counts what is dropped."""
+        """Another broker takes the session up, from a store: its limits hold, and it counts the drops."""
         self.waiting.limits = limits
         self._drops = drops
 

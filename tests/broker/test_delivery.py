@@ -200,7 +200,7 @@ class QuotaTests(BrokerTestCase):
                     self.assertFalse(client.is_closed)
 
     def test_qos_1_counts_against_the_receive_maximum(self) -> None:
-        """With as many QoS 2 messages unreleased as Receive Maximum says, one at QoS 1 is too many (3.3.4)."""
+        """With as many QoS 2 messages unreleased as Receive Maximum, one at QoS 1 is too many (3.3.4)."""
         self.start(Settings(receive_maximum=1))
         for version in VERSIONS:
             with self.subTest(version=version):

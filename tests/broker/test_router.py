@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mqttwist.broker.connection import REPLAY_LIMIT, ServerConnection
+from mqttwist.broker.connection import ServerConnection
 from mqttwist.broker.settings import Settings
+from mqttwist.broker.subscriber import REPLAY_LIMIT
 from mqttwist.session.delivery import QUEUE_FULL
 from mqttwist.wire.acknowledge import PubAck, PubRec
 from mqttwist.wire.connect import Connect, Will
@@ -215,7 +216,9 @@ class PermissionTests(BrokerTestCase):
         self.assertEqual(self.permissions.asked, 2)
         for n in range(3000):
             client.publish(f"open/{n}", b"")
-            self.assertTrue(len(client.connection._permissions) <= 1000)
+            publisher = client.connection._publisher
+            assert publisher is not None
+            self.assertTrue(len(publisher._permissions) <= 1000)
         self.connected("c").publish("open", b"")
         self.assertEqual(self.permissions.asked, 3003)
 

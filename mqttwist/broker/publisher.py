@@ -1,0 +1,114 @@
+"""A client as a publisher: which of its messages are accepted, and what they are answered (3.3, 4.3)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mqttwist.broker.doors import Authority
+from mqttwist.broker.router import Router
+from mqttwist.broker.settings import Settings
+from mqttwist.broker.sys_topics import SYS_PREFIX
+from mqttwist.session.aliases import InboundAliases
+from mqttwist.session.session import Session
+from mqttwist.wire.enums import ReasonCode
+from mqttwist.wire.errors import ProtocolError
+from mqttwist.wire.packet import MQTT_5
+from mqttwist.wire.publish import Publish
+
+SUCCESS: Final = 0x00
+NO_MATCHING_SUBSCRIBERS: Final = 0x10
+PERMISSIONS_LIMIT: Final = 1000  # how many answers of an authority one connection remembers
+
+
+class Publisher:
+    """The publishing half of an accepted connection. An `authority` of None may do everything."""
+
+    __slots__ = (
+        "_aliases", "_authority", "_maximum_qos", "_maximum_topic_levels", "_permissions",
+        "_retain_available", "_router", "_session",
+    )  # fmt: skip
+
+    _router: Router
+    _session: Session
+    _authority: Authority | None
+    _aliases: InboundAliases
+    _permissions: dict[tuple[str, int, bool], bool]
+    _maximum_qos: int
+    _maximum_topic_levels: int
+    _retain_available: bool
+
+    def __init__(
+        self, router: Router, settings: Settings, session: Session, authority: Authority | None
+    ) -> None:
+        self._router = router
+        self._session = session
+        self._authority = authority
+        self._aliases = InboundAliases(settings.topic_alias_maximum)
+        self._permissions = {}
+        self._maximum_qos = settings.maximum_qos
+        self._maximum_topic_levels = settings.maximum_topic_levels
+        self._retain_available = settings.retain_available == 1
+
+    def received(self, publish: Publish) -> int:
+        """Take a PUBLISH; answers the Reason Code of its PUBACK or PUBREC. Raises `ProtocolError`."""
+        if publish.topic_alias:
+            self._aliases.resolve(publish)
+        if publish.subscription_identifiers:
+            raise ProtocolError(0x82, "PUBLISH of a client has a Subscription Identifier", "MQTT-3.3.4-6")
+        if publish.qos > self._maximum_qos:
+            raise ProtocolError(0x9B, f"PUBLISH with QoS {publish.qos}", "MQTT-3.2.2-11")
+        if publish.retain and not self._retain_available:
+            raise ProtocolError(0x9A, "PUBLISH with RETAIN", "MQTT-3.2.2-14")
+        if publish.qos == 0:
+            return self._publish(publish)
+        return self._at_least_once(publish) if publish.qos == 1 else self._exactly_once(publish)
+
+    def _publish(self, publish: Publish) -> int:
+        refusal = self._refusal(publish)
+        if refusal:
+            return refusal
+        return SUCCESS if self._router.publish(publish, self._session.outgoing) else NO_MATCHING_SUBSCRIBERS
+
+    def _at_least_once(self, publish: Publish) -> int:
+        """QoS 1: whatever comes is a new message [MQTT-4.3.2-5]."""
+        session = self._session
+        session.incoming.check_quota()
+        if publish.packet_id in session.incoming.unreleased and session.version == MQTT_5:
+            return ReasonCode.PACKET_IDENTIFIER_IN_USE.value
+        return self._publish(publish)
+
+    def _exactly_once(self, publish: Publish) -> int:
+        """QoS 2: publish it the first time it comes, acknowledge it every time [MQTT-4.3.3-10]."""
+        incoming = self._session.incoming
+        if not incoming.is_new(publish.packet_id):
+            return SUCCESS
+        reason_code = self._publish(publish)
+        if reason_code >= 0x80 and self._session.version == MQTT_5:
+            incoming.refused(publish.packet_id)
+        else:
+            incoming.received(publish.packet_id)
+        return reason_code
+
+    def _refusal(self, publish: Publish) -> int:
+        """The Reason Code for a message that is not accepted; 0 for one that is."""
+        topic_name = publish.topic_name
+        levels = self._maximum_topic_levels
+        if len(topic_name) >= levels and topic_name.count("/") >= levels:
+            return ReasonCode.TOPIC_NAME_INVALID.value
+        if topic_name.startswith(SYS_PREFIX) or not self._may_publish(publish):
+            return ReasonCode.NOT_AUTHORIZED.value
+        if publish.retain and not self._router.has_room_to_retain(publish):
+            return ReasonCode.QUOTA_EXCEEDED.value
+        return SUCCESS
+
+    def _may_publish(self, publish: Publish) -> bool:
+        authority = self._authority
+        if authority is None:
+            return True
+        key = (publish.topic_name, publish.qos, publish.retain)
+        allowed = self._permissions.get(key)
+        if allowed is None:
+            if len(self._permissions) >= PERMISSIONS_LIMIT:
+                self._permissions.clear()
+            allowed = self._permissions[key] = authority.may_publish(*key)
+        return allowed
