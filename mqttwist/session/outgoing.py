@@ -353,9 +353,8 @@ class OutgoingFlow(Receiver):
         """
         unsent = self._unsent
         sent = 0
-        while unsent and len(self.in_flight) - len(unsent) < self.send_quota:
-            if connection.blocked or sent >= PUMP_LIMIT:
-                connection.wants_room = True
+        while unsent and not connection.blocked and sent < PUMP_LIMIT:
+            if len(self.in_flight) - len(unsent) >= self.send_quota:
                 break
             _, delivery = unsent.popitem(last=False)
             sent += self._send_duplicate(connection, delivery)
