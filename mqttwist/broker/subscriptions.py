@@ -127,8 +127,8 @@ class Subscriptions:
     """
 
     __slots__ = (
-        "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit", "count",
-        "shared_count",
+        "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit", "_seen",
+        "count", "shared_count",
     )  # fmt: skip
 
     count: int
@@ -136,6 +136,7 @@ class Subscriptions:
     _root: _Node
     _routes: OrderedDict[str, Route]
     _cached: TopicTree  # the names in `_routes`
+    _seen: set[str]  # names without a route that came once, not long ago
     _may_receive: Callable[[Receiver, str], bool]
     _routes_limit: int
     _cost_limit: int
@@ -155,6 +156,7 @@ class Subscriptions:
         self._root = _Node()
         self._routes = OrderedDict()
         self._cached = TopicTree()
+        self._seen = set()
         self._may_receive = may_receive
 
     # Changing
@@ -228,12 +230,26 @@ class Subscriptions:
     def route(self, topic_name: str) -> Route:
         """Where a message to `topic_name` goes."""
         route = self._routes.get(topic_name)
-        if route is None:
-            route = self._find(topic_name)
-            self._remember(topic_name, route)
-        else:
+        if route is not None:
             route.used = True
+            return route
+        route = self._find(topic_name)
+        is_wanted = bool(route.targets or route.groups) and len(self._routes) < self._routes_limit
+        if is_wanted or self._was_seen(topic_name):
+            self._remember(topic_name, route)
         return route
+
+    def _was_seen(self, topic_name: str) -> bool:
+        """Whether a topic comes for the second time: only then is it kept if it leads nowhere, or if another
+        would have to go for it. Names that come once push nothing out and take no more than a place in a set.
+        """
+        if topic_name in self._seen:
+            self._seen.discard(topic_name)
+            return True
+        if len(self._seen) >= self._routes_limit:
+            self._seen.clear()
+        self._seen.add(topic_name)
+        return False
 
     def group(self, full_filter: str, topic_name: str) -> GroupTarget | None:
         """The group of a shared filter for messages to `topic_name`, if it has members."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 
 class _Level:
+    """`children` is None where no name goes deeper: most levels are the last of a name."""
+
     __slots__ = ("children", "name")
 
-    children: dict[str, _Level]
+    children: dict[str, _Level] | None
     name: str | None  # the whole Topic Name, where one ends here
 
     def __init__(self) -> None:
-        self.children = {}
+        self.children = None
         self.name = None
+
+    def child(self, part: str) -> _Level | None:
+        return None if self.children is None else self.children.get(part)
 
 
 class TopicTree:
@@ -27,9 +32,12 @@ class TopicTree:
     def add(self, topic_name: str) -> None:
         level = self._root
         for part in topic_name.split("/"):
-            child = level.children.get(part)
+            children = level.children
+            if children is None:
+                children = level.children = {}
+            child = children.get(part)
             if child is None:
-                child = level.children[part] = _Level()
+                child = children[part] = _Level()
             level = child
         level.name = topic_name
 
@@ -38,44 +46,49 @@ class TopicTree:
         path = [self._root]
         parts = topic_name.split("/")
         for part in parts:
-            child = path[-1].children.get(part)
+            child = path[-1].child(part)
             if child is None:
                 return
             path.append(child)
         path[-1].name = None
         for position in range(len(parts), 0, -1):
-            if path[position].children or path[position].name is not None:
+            level, children = path[position], path[position - 1].children
+            if level.children or level.name is not None or children is None:
                 return
-            del path[position - 1].children[parts[position - 1]]
+            del children[parts[position - 1]]
 
     def matching(self, topic_filter: str) -> list[str]:
         """The names that `topic_filter` matches, `$`-topics apart [MQTT-4.7.2-1]."""
         current = [self._root]
-        parts = topic_filter.split("/")
-        for position, part in enumerate(parts):
+        for position, part in enumerate(topic_filter.split("/")):
             if part == "#":
                 return _names_below(current, position == 0)
             if part == "+":
-                current = [
-                    child
-                    for level in current
-                    for name, child in level.children.items()
-                    if position or not name.startswith("$")
-                ]
+                current = _children_of(current, position == 0)
             else:
-                current = [level.children[part] for level in current if part in level.children]
+                current = [child for level in current if (child := level.child(part)) is not None]
         return [level.name for level in current if level.name is not None]
 
 
-def _names_below(levels: list[_Level], is_root: bool) -> list[str]:
+def _children_of(levels: list[_Level], of_root: bool) -> list[_Level]:
+    """What `+` stands for: every child; at the root those without `$`."""
+    return [
+        child
+        for level in levels
+        if level.children
+        for name, child in level.children.items()
+        if not (of_root and name.startswith("$"))
+    ]
+
+
+def _names_below(levels: list[_Level], of_root: bool) -> list[str]:
     """All names at and below `levels`: `sport/#` matches `sport` too (4.7.1.2)."""
     names: list[str] = []
-    stack = list(levels)
-    if is_root:
-        stack = [child for name, child in levels[0].children.items() if not name.startswith("$")]
+    stack = _children_of(levels, True) if of_root else list(levels)
     while stack:
         level = stack.pop()
         if level.name is not None:
             names.append(level.name)
-        stack.extend(level.children.values())
+        if level.children:
+            stack.extend(level.children.values())
     return names

@@ -41,7 +41,7 @@ class TopicTreeTests(SynchronousTestCase):
             tree.add(name)
         for name in names:
             tree.discard(name)
-        self.assertEqual(tree._root.children, {})
+        self.assertFalse(tree._root.children)
 
     def test_discarding_what_is_not_there(self) -> None:
         """To discard a name that is a part of another, or longer, or unknown changes nothing."""
