@@ -130,7 +130,11 @@ class Client(ABC):
 
     def next(self) -> Received:
         """The next message that comes in."""
-        return self.messages.get(timeout=PATIENCE)
+        try:
+            return self.messages.get(timeout=PATIENCE)
+        except queue.Empty:
+            name = self.connecting.client_id
+            raise AssertionError(f"no message for {name!r} within {PATIENCE} s") from None
 
     def next_all(self, count: int) -> list[Received]:
         return [self.next() for _ in range(count)]

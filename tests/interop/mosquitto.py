@@ -72,7 +72,7 @@ class Mosquitto:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
-        subscriber = Subscriber(process)
+        subscriber = Subscriber(process, self.broker)
         self.test.addCleanup(subscriber.close)
         self.broker.wait_for(f"'{client_id}' subscribed to")
         return subscriber
@@ -83,10 +83,16 @@ class Subscriber:
     """A `mosquitto_sub` that runs."""
 
     process: subprocess.Popen[bytes]
+    broker: BrokerProcess
 
     def output(self) -> bytes:
         """What it wrote; it must end by itself (`-C`, `-W`)."""
-        output, _ = self.process.communicate(timeout=PATIENCE)
+        try:
+            output, _ = self.process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            output, _ = self.process.communicate()
+            raise AssertionError(f"it goes on after {output!r}; the broker:\n{self.broker.log}") from None
         return output
 
     def messages(self) -> list[dict[str, Any]]:
