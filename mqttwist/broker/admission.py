@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mqttwist.broker.doors import Authority
+from mqttwist.broker.sys_topics import is_protected
 from mqttwist.session.session import NEVER
 from mqttwist.wire.connect import ConnAck, Connect
 from mqttwist.wire.decoder import LARGEST_PACKET
@@ -71,7 +72,7 @@ class Admission:
         will = connect.will
         if will is None:
             return None
-        if will.topic_name.startswith("$SYS/") or (
+        if is_protected(will.topic_name, connect.client_id) or (
             authority is not None and not authority.may_publish(will.topic_name, will.qos, will.retain)
         ):
             return ReasonCode.NOT_AUTHORIZED.value, f"a will to {will.topic_name!r} is not allowed"

@@ -7,7 +7,7 @@ from typing import Final
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.router import Router
 from mqttwist.broker.settings import Settings
-from mqttwist.broker.sys_topics import SYS_PREFIX
+from mqttwist.broker.sys_topics import is_protected
 from mqttwist.session.aliases import InboundAliases
 from mqttwist.session.session import Session
 from mqttwist.wire.enums import ReasonCode
@@ -95,7 +95,7 @@ class Publisher:
         levels = self._maximum_topic_levels
         if len(topic_name) >= levels and topic_name.count("/") >= levels:
             return ReasonCode.TOPIC_NAME_INVALID.value
-        if topic_name.startswith(SYS_PREFIX) or not self._may_publish(publish):
+        if is_protected(topic_name, self._session.client_id) or not self._may_publish(publish):
             return ReasonCode.NOT_AUTHORIZED.value
         if publish.retain and not self._router.has_room_to_retain(publish):
             return ReasonCode.QUOTA_EXCEEDED.value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mqttwist.broker.sys_topics import SysTopics
+from mqttwist.wire.acknowledge import PubAck
+from mqttwist.wire.connect import Will
 from mqttwist.wire.publish import Publish
 from tests.broker.harness import BrokerTestCase
 
@@ -89,3 +91,21 @@ class SysTopicsTests(BrokerTestCase):
         self.assertEqual(self.figure("connections/refused"), "1")
         self.assertEqual(self.figure("connections/opened"), "3")
         self.assertEqual(self.figure("publish/messages/dropped"), "1")
+
+    def test_a_bridge_may_say_whether_it_is_up(self) -> None:
+        """Of `$SYS` a client may publish to one topic: the state of its own bridge, as a will too."""
+        own = "$SYS/broker/connection/the-bridge/state"
+        watcher = self.connected("w")
+        watcher.subscribe("$SYS/broker/connection/#")
+        bridge = self.client()
+        connack = bridge.connect("the-bridge", will=Will(own, b"0", 1, True))
+        self.assertEqual(connack.reason_code, 0)
+        bridge.publish(own, b"1", 1, retain=True)
+        self.assertEqual(bridge.take_one(PubAck).reason_code, 0)
+        bridge.lose()
+        self.assertEqual(watcher.payloads(), [b"1", b"0"])
+        other = self.connected("other")
+        for topic_name in (own, "$SYS/broker/connection/other", "$SYS/broker/version"):
+            other.publish(topic_name, b"1", 1)
+            self.assertEqual(other.take_one(PubAck).reason_code, 0x87)
+        self.assertEqual(self.client().connect("third", will=Will(own, b"0")).reason_code, 0x87)

@@ -25,7 +25,6 @@ address 127.0.0.1:{ours}
 bridge_protocol_version {version}
 remote_clientid the-bridge
 cleansession false
-notifications false
 restart_timeout 1
 topic up/# out 2
 topic down/# in 2
