@@ -25,6 +25,8 @@ def is_local(address: IAddress) -> bool:
     if isinstance(address, UNIXAddress):
         return True
     if isinstance(address, IPv4Address | IPv6Address):
+        if address.host == "127.0.0.1":  # nearly always, and quicker than to parse it
+            return True
         host = ip_address(address.host.partition("%")[0])
         mapped = getattr(host, "ipv4_mapped", None)
         return (mapped or host).is_loopback

@@ -25,6 +25,7 @@ from mqttwist.broker.settings import Settings
 from mqttwist.net.address import peer_name
 from mqttwist.net.log import LogObserver, LogTrace
 from mqttwist.net.login import PortalLogin, accept_local
+from mqttwist.net.tcp import writer_for
 from mqttwist.net.timers import BrokerTimers
 from mqttwist.session.connection import AWAITING_CONNECT
 from mqttwist.session.store import Store
@@ -64,7 +65,7 @@ class MQTTServerProtocol(Protocol):
             no_delay(True)
         transport.registerProducer(self, True)
         self._is_producer = True
-        self.write = transport.write  # type: ignore[method-assign]
+        self.write = writer_for(transport, self._broker.turn)  # type: ignore[assignment,method-assign]
         self._connection = self._broker.connect(self, peer_name(transport.getPeer()))
 
     def dataReceived(self, data: bytes) -> None:

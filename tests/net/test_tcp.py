@@ -1,0 +1,131 @@
+"""Writing at once: in the order of writing, nothing lost, and only where it is safe."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, cast
+
+from twisted.internet import tcp
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from mqttwist.net.tcp import BATCH, TCPWriter, writer_for
+from mqttwist.session.turn import Turn
+
+
+class FakeSocket:
+    """Takes `room` bytes at once, and fails with `error` if there is one."""
+
+    def __init__(self) -> None:
+        self.room = 1_000_000
+        self.error: OSError | None = None
+        self.sent = b""
+
+    def send(self, data: bytes) -> int:
+        if self.error is not None:
+            raise self.error
+        taken = data[: self.room]
+        self.sent += taken
+        return len(taken)
+
+
+class FakeTransport:
+    """What the writer looks at of Twisted's TCP transport; `drain` is the reactor's next round."""
+
+    def __init__(self) -> None:
+        self.socket = FakeSocket()
+        self.connected = 1
+        self.dataBuffer = b""
+        self._tempDataBuffer: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self._tempDataBuffer.append(data)
+
+    def drain(self) -> None:
+        self.socket.sent += self.dataBuffer + b"".join(self._tempDataBuffer)
+        self.dataBuffer, self._tempDataBuffer = b"", []
+
+
+class TCPWriterTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1.0)
+        self.turn = Turn(self.clock.seconds)
+        self.transport = FakeTransport()
+        self.write = TCPWriter(self.transport, self.turn)
+
+    def later(self, seconds: float = 1.0) -> None:
+        self.clock.advance(seconds)
+        self.turn.begin()
+
+    def test_at_once(self) -> None:
+        """With nothing in the way, what is written goes to the socket."""
+        self.write(b"one")
+        self.later()
+        self.write(b"two")
+        self.assertEqual((self.transport.socket.sent, self.transport._tempDataBuffer), (b"onetwo", []))
+
+    def test_the_rest_is_left_to_the_transport(self) -> None:
+        """What the socket does not take now, the transport sends later, and nothing overtakes it."""
+        self.transport.socket.room = 2
+        self.write(b"first")
+        self.later()
+        self.write(b"second")
+        self.transport.dataBuffer, self.transport._tempDataBuffer = b"rstsecond", []
+        self.later()
+        self.write(b"third")
+        self.assertEqual(self.transport.socket.sent, b"fi")
+        self.transport.drain()
+        self.assertEqual(self.transport.socket.sent, b"firstsecondthird")
+        self.later()
+        self.transport.socket.room = 100
+        self.write(b"fourth")
+        self.assertEqual(self.transport.socket.sent, b"firstsecondthirdfourth")
+
+    def test_one_send_for_many_writes_of_a_moment(self) -> None:
+        """A peer that is written to again and again gets what comes after the first in one go."""
+        for payload in (b"a", b"b", b"c"):
+            self.write(payload)
+            self.later(BATCH / 10)
+        self.assertEqual((self.transport.socket.sent, self.transport._tempDataBuffer), (b"a", [b"b", b"c"]))
+
+    def test_errors_are_left_to_the_transport(self) -> None:
+        """A full or broken socket is the transport's business: it tells of the end of the connection."""
+        for error in (BlockingIOError(), BrokenPipeError(), ConnectionResetError()):
+            self.later()
+            self.transport.socket.error = error
+            self.write(b"data")
+            self.assertEqual(self.transport._tempDataBuffer, [b"data"])
+            self.transport.drain()
+
+    def test_no_longer_connected(self) -> None:
+        """Nothing is sent on a connection that has been closed."""
+        self.transport.connected = 0
+        self.write(b"data")
+        self.assertEqual(self.transport.socket.sent, b"")
+
+
+class WriterForTests(SynchronousTestCase):
+    def a_server(self, kind: type[tcp.Server] = tcp.Server) -> tcp.Server:
+        """A transport of Twisted's on a socket that is connected to nobody."""
+        left = socket.socket()
+        self.addCleanup(left.close)
+        return kind(
+            left, cast(Any, None), ("127.0.0.1", 1), cast(Any, None), 1, cast(Any, MemoryReactorClock())
+        )
+
+    def test_plain_tcp(self) -> None:
+        """Twisted's own TCP transport gets a writer, and has all that the writer looks at."""
+        transport = self.a_server()
+        writer = writer_for(transport, Turn(Clock().seconds))
+        self.assertIsInstance(writer, TCPWriter)
+        self.assertEqual((transport.dataBuffer, transport._tempDataBuffer, transport.connected), (b"", [], 1))
+
+    def test_everything_else(self) -> None:
+        """TLS, a subclass and any other transport write for themselves."""
+        encrypted = self.a_server()
+        encrypted.TLS = True
+        special = self.a_server(type("Special", (tcp.Server,), {}))
+        for transport in (encrypted, special, StringTransport()):
+            self.assertEqual(writer_for(transport, Turn(Clock().seconds)), transport.write)
