@@ -35,7 +35,7 @@ class BrokerTimers:
         if settings.retry_interval:
             self._every(max(TICK, settings.retry_interval / 10), self._broker.send_overdue)
         if settings.sys_interval and settings.retain_available:
-            self._every(settings.sys_interval, SysTopics(self._broker).publish)
+            self._every(settings.sys_interval, SysTopics(self._broker).publish, now=True)
 
     def stop(self) -> None:
         """One less needs the timers."""
@@ -45,10 +45,10 @@ class BrokerTimers:
                 loop.stop()
             self._loops.clear()
 
-    def _every(self, interval: float, call: Callable[[], object]) -> None:
+    def _every(self, interval: float, call: Callable[[], object], now: bool = False) -> None:
         loop = LoopingCall(self._survive, call)
         loop.clock = self._clock
-        loop.start(interval, now=False)
+        loop.start(interval, now=now)
         self._loops.append(loop)
 
     def _survive(self, call: Callable[[], object]) -> None:
