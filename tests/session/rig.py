@@ -2,6 +2,10 @@
 
 `FlowTestCase` joins an `OutgoingFlow` to such a connection. A test delivers messages and answers as the
 receiver would; it compares what was written, decoded, with what the specification asks for.
+
+The core may be compiled, and a test can't derive from a compiled class. So the connections here are those of
+the broker, the one role there is; of it they need no more than that it hands acknowledgements and room to the
+flow of its session.
 """
 
 from __future__ import annotations
@@ -9,20 +13,19 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.session.connection import CONNECTED, Connection, Trace
-from mqttwist.session.metrics import Drops, Metrics
+from mqttwist.broker.broker import Broker
+from mqttwist.session.connection import CONNECTED, Connection
+from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import OutgoingFlow
-from mqttwist.session.turn import Turn
+from mqttwist.session.session import Session
 from mqttwist.session.waiting import QueueLimits
+from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec
-from mqttwist.wire.codec import decode_packet, decode_stream
-from mqttwist.wire.errors import MQTTError
+from mqttwist.wire.codec import decode_stream
 from mqttwist.wire.message import Message
 from mqttwist.wire.packet import MQTT_5, Packet
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
-
-MAXIMUM_PACKET_SIZE = 1 << 20
 
 Packets = list[Packet | Publish]
 
@@ -54,52 +57,34 @@ class RecordingTransport:
         self.is_reading = True
 
 
-class RecordingConnection(Connection):
-    """Keeps the packets that come in and the faults; its flow, if it has one, gets the acknowledgements."""
+class Link:
+    """A Network Connection of `broker`, what it writes, and the peer at its far end.
 
-    def __init__(
-        self, turn: Turn, metrics: Metrics, version: int = MQTT_5, trace: Trace | None = None
-    ) -> None:
+    It is in the state CONNECTED, unless `version` is 0: then CONNECT is to come. With `flow`, the peer's
+    acknowledgements and the transport's room go to it.
+    """
+
+    def __init__(self, broker: Broker, version: int = MQTT_5, flow: OutgoingFlow | None = None) -> None:
         self.recorder = RecordingTransport()
-        super().__init__(self.recorder, turn, metrics, MAXIMUM_PACKET_SIZE, "the peer", trace)
-        self.recorder.connection = self
-        self.set_version(version)
-        self.state = CONNECTED
-        self.flow: OutgoingFlow | None = None
-        self.received: Packets = []
-        self.answers: list[bool] = []  # what `acknowledged` said to each acknowledgement
-        self.faults: list[MQTTError] = []
-        self.rooms = 0  # how often there was room for more
-
-    def packet_received(self) -> None:
-        decoder = self.decoder
-        packet = decode_packet(decoder.data, decoder.start, decoder.body, decoder.end, self.version)
-        self.received.append(packet)
-        if self.flow is not None and isinstance(packet, Acknowledgement):
-            self.answers.append(
-                self.flow.acknowledged(packet.packet_id, packet.packet_type(), packet.reason_code)
-            )
-
-    def fail(self, error: MQTTError) -> None:
-        self.faults.append(error)
-        self.close()
-
-    def room_made(self) -> None:
-        self.rooms += 1
-        if self.flow is not None:
-            self.flow.pump()
-
-    # What a test says and asks
+        self.connection = broker.connect(self.recorder, "the peer")
+        self.recorder.connection = self.connection
+        if version:
+            self.connection.set_version(version)
+            self.connection.state = CONNECTED
+        if flow is not None:
+            session = Session(flow.client_id, flow.waiting.limits, broker.drops)
+            session.outgoing = flow
+            self.connection.session = session
 
     def receive(self, *packets: Packet | Publish) -> None:
         """The peer sends `packets`, and they come in one read."""
-        self.receive_data(b"".join([packet.encode(self.version) for packet in packets]))
+        self.connection.receive_data(b"".join([packet.encode(self.connection.version) for packet in packets]))
 
     def sent(self) -> Packets:
         """The packets written since the last call."""
         data = b"".join(self.recorder.writes)
         self.recorder.writes.clear()
-        return decode_stream(data, self.version)
+        return decode_stream(data, self.connection.version)
 
 
 class FlowTestCase(SynchronousTestCase):
@@ -108,8 +93,9 @@ class FlowTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
-        self.turn = Turn(self.clock.seconds)
-        self.metrics = Metrics()
+        self.broker = Broker(MemoryStore(), self.clock.seconds)
+        self.turn = self.broker.turn
+        self.metrics = self.broker.metrics
         self.drops = Drops()
         self.flow = self.make_flow()
 
@@ -124,17 +110,16 @@ class FlowTestCase(SynchronousTestCase):
         aliases: int = 0,
         maximum_packet_size: int = 0xFFFFFFFF,
         room: int | None = None,
-    ) -> RecordingConnection:
+    ) -> Link:
         """The client (re)connects: attach, resume, and write what that led to."""
         self.turn.begin()
-        connection = RecordingConnection(self.turn, self.metrics, version)
-        connection.peer_maximum_packet_size = maximum_packet_size
-        connection.recorder.room = room
-        connection.flow = self.flow
-        self.flow.attach(connection, quota, aliases)
+        link = Link(self.broker, version, self.flow)
+        link.connection.peer_maximum_packet_size = maximum_packet_size
+        link.recorder.room = room
+        self.flow.attach(link.connection, quota, aliases)
         self.flow.resume()
         self.turn.end()
-        return connection
+        return link
 
     def deliver(
         self,
@@ -163,6 +148,16 @@ class FlowTestCase(SynchronousTestCase):
         for _ in range(count):
             self.assertTrue(self.flow.deliver(message, 1, False, (), "", False))
         self.turn.end()
+
+    def acknowledged(self, *packets: Acknowledgement) -> list[bool]:
+        """Acknowledgements come, in one turn: what the flow says to each."""
+        self.turn.begin()
+        answers = [
+            self.flow.acknowledged(packet.packet_id, packet.packet_type(), packet.reason_code)
+            for packet in packets
+        ]
+        self.turn.end()
+        return answers
 
     def dropped(self) -> list[tuple[str, str, int]]:
         """(client id, reason, how many) since the last call."""

@@ -10,7 +10,7 @@ from mqttwist.wire.message import FORM_MQTT_5, Message
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
-from tests.session.rig import FlowTestCase, RecordingConnection, payloads, publish
+from tests.session.rig import FlowTestCase, Link, payloads, publish
 
 
 class MaximumPacketSizeTests(FlowTestCase):
@@ -29,12 +29,12 @@ class MaximumPacketSizeTests(FlowTestCase):
         fitting = publish(bytes(50), qos, 1 if qos else 0)
         fitting.subscription_identifiers = identifiers if version == MQTT_5 else ()
         size = len(fitting.encode(version))
-        connection = self.connect(version=version, maximum_packet_size=size)
+        link = self.connect(version=version, maximum_packet_size=size)
         self.assertFalse(self.deliver(bytes(51), qos, identifiers=identifiers))
-        self.assertEqual(connection.sent(), [])
+        self.assertEqual(link.sent(), [])
         self.assertEqual(self.dropped(), [("client", PACKET_TOO_LARGE, 1)])
         self.assertTrue(self.deliver(bytes(50), qos, identifiers=identifiers))
-        self.assertEqual([len(data) for data in connection.recorder.writes], [size])
+        self.assertEqual([len(data) for data in link.recorder.writes], [size])
         self.assertEqual(self.dropped(), [])
 
     def test_no_quota_and_no_flow(self) -> None:
@@ -55,10 +55,10 @@ class MaximumPacketSizeTests(FlowTestCase):
 class MessageExpiryTests(FlowTestCase):
     """3.3.2.3.3: the Message Expiry Interval."""
 
-    def expect(self, connection: RecordingConnection, payload: bytes, qos: int, left: int) -> None:
+    def expect(self, link: Link, payload: bytes, qos: int, left: int) -> None:
         properties = Properties(message_expiry_interval=left)
         packet_id = 1 if qos else 0
-        self.assertEqual(connection.sent(), [publish(payload, qos, packet_id, properties=properties)])
+        self.assertEqual(link.sent(), [publish(payload, qos, packet_id, properties=properties)])
 
     def test_at_once(self) -> None:
         """What is forwarded at once has the interval it came with, whatever fractions the clock has."""
@@ -67,9 +67,9 @@ class MessageExpiryTests(FlowTestCase):
                 with self.subTest(start=start, interval=interval):
                     self.setUp()
                     self.clock.advance(start)
-                    connection = self.connect()
+                    link = self.connect()
                     self.deliver(b"a", 0, expiry=interval)
-                    self.expect(connection, b"a", 0, interval)
+                    self.expect(link, b"a", 0, interval)
 
     def test_time_left(self) -> None:
         """What has waited has the time that is left [MQTT-3.3.2-6]."""
@@ -96,13 +96,13 @@ class MessageExpiryTests(FlowTestCase):
 
     def test_expired_while_the_quota_was_used_up(self) -> None:
         """The same for what waited for the send quota of a client that was there."""
-        connection = self.connect(quota=1)
+        link = self.connect(quota=1)
         self.deliver(b"a", 1)
         self.deliver(b"b", 1, expiry=5)
         self.deliver(b"c", 1, expiry=50)
         self.clock.advance(6)
-        connection.receive(PubAck(1))
-        self.assertEqual(payloads(connection.sent()), [b"a", b"c"])
+        link.receive(PubAck(1))
+        self.assertEqual(payloads(link.sent()), [b"a", b"c"])
         self.assertEqual(self.dropped(), [("client", EXPIRED, 1)])
 
     def test_before_version_5(self) -> None:
@@ -114,9 +114,9 @@ class MessageExpiryTests(FlowTestCase):
     def test_message_itself_is_untouched(self) -> None:
         """Each receiver's time is worked out anew: the message keeps its own interval."""
         message = Message("topic", b"a", 1)
-        connection = self.connect()
+        link = self.connect()
         self.deliver(message, 1, expiry=60)
-        connection.sent()
+        link.sent()
         self.assertEqual(message.message_expiry_interval, 60)
 
 
@@ -125,27 +125,27 @@ class SubscriptionIdentifierTests(FlowTestCase):
 
     def test_identifiers(self) -> None:
         """All identifiers of the subscriptions that match are in the packet [MQTT-3.3.4-3] [MQTT-3.3.4-4]."""
-        connection = self.connect()
+        link = self.connect()
         for qos in (0, 1, 2):
             self.deliver(b"a", qos, identifiers=(1, 200, 268_435_455))
             expected = publish(b"a", qos, qos)
             expected.subscription_identifiers = (1, 200, 268_435_455)
-            self.assertEqual(connection.sent(), [expected])
+            self.assertEqual(link.sent(), [expected])
 
     def test_with_forwarded_properties(self) -> None:
         """They stand beside the properties that are forwarded, which keep their order [MQTT-3.3.2-18]."""
         properties = Properties(response_topic="r", user_properties=(("b", "1"), ("a", "2")))
-        connection = self.connect()
+        link = self.connect()
         self.deliver(Message("topic", b"a", 1, False, properties), 1, identifiers=(7,))
         expected = publish(b"a", 1, 1, properties=properties)
         expected.subscription_identifiers = (7,)
-        self.assertEqual(connection.sent(), [expected])
+        self.assertEqual(link.sent(), [expected])
 
     def test_before_version_5(self) -> None:
         """A 3.x client gets none."""
-        connection = self.connect(version=MQTT_3_1_1)
+        link = self.connect(version=MQTT_3_1_1)
         self.deliver(b"a", 1, identifiers=(7,))
-        self.assertEqual(connection.sent(), [publish(b"a", 1, 1)])
+        self.assertEqual(link.sent(), [publish(b"a", 1, 1)])
 
     def test_through_the_queue(self) -> None:
         """They are kept for a message that waits."""
@@ -158,56 +158,54 @@ class SubscriptionIdentifierTests(FlowTestCase):
 class TopicAliasTests(FlowTestCase):
     """3.3.2.3.4: aliases for the topics sent most recently."""
 
-    def topics(self, connection: RecordingConnection) -> list[tuple[str, int]]:
+    def topics(self, link: Link) -> list[tuple[str, int]]:
         """Topic Name and alias of what was sent."""
         return [
-            (packet.topic_name, packet.topic_alias)
-            for packet in connection.sent()
-            if isinstance(packet, Publish)
+            (packet.topic_name, packet.topic_alias) for packet in link.sent() if isinstance(packet, Publish)
         ]
 
     def test_name_once(self) -> None:
         """The first PUBLISH has name and alias, those that follow the alias only."""
-        connection = self.connect(aliases=2)
+        link = self.connect(aliases=2)
         for topic, qos in (("a", 0), ("a", 1), ("b", 2), ("a", 0), ("b", 0)):
             self.deliver(b"x", qos, topic)
-        self.assertEqual(self.topics(connection), [("a", 1), ("", 1), ("b", 2), ("", 1), ("", 2)])
+        self.assertEqual(self.topics(link), [("a", 1), ("", 1), ("b", 2), ("", 1), ("", 2)])
 
     def test_never_above_the_maximum(self) -> None:
         """A new topic gets the alias of the one used longest ago, never one above [MQTT-3.1.2-26]."""
-        connection = self.connect(aliases=2)
+        link = self.connect(aliases=2)
         for topic in ("a", "b", "a", "c", "b", "a"):
             self.deliver(b"x", 0, topic)
-        self.assertEqual(self.topics(connection), [("a", 1), ("b", 2), ("", 1), ("c", 2), ("b", 1), ("a", 2)])
+        self.assertEqual(self.topics(link), [("a", 1), ("b", 2), ("", 1), ("c", 2), ("b", 1), ("a", 2)])
 
     def test_none_without_maximum(self) -> None:
         """With a maximum of 0 there are no aliases [MQTT-3.1.2-27]."""
-        connection = self.connect(aliases=0)
+        link = self.connect(aliases=0)
         self.deliver(b"x", 0, "a")
         self.deliver(b"x", 1, "a")
-        self.assertEqual(self.topics(connection), [("a", 0), ("a", 0)])
+        self.assertEqual(self.topics(link), [("a", 0), ("a", 0)])
 
     def test_none_before_version_5(self) -> None:
         """3.x has no aliases, whatever `attach` is told."""
-        connection = self.connect(aliases=5, version=MQTT_3_1_1)
+        link = self.connect(aliases=5, version=MQTT_3_1_1)
         self.deliver(b"x", 0, "a")
-        self.assertEqual(self.topics(connection), [("a", 0)])
+        self.assertEqual(self.topics(link), [("a", 0)])
 
     def test_each_connection_begins_anew(self) -> None:
         """The peer knows no alias of the connection before [MQTT-3.3.2-7]."""
         self.connect(aliases=2)
         self.deliver(b"x", 0, "a")
         self.flow.detach()
-        connection = self.connect(aliases=2)
+        link = self.connect(aliases=2)
         self.deliver(b"x", 0, "a")
-        self.assertEqual(self.topics(connection), [("a", 1)])
+        self.assertEqual(self.topics(link), [("a", 1)])
 
     def test_dropped_message_sets_none(self) -> None:
         """A message that was dropped has not told the peer an alias."""
-        connection = self.connect(aliases=2, maximum_packet_size=40)
+        link = self.connect(aliases=2, maximum_packet_size=40)
         self.deliver(bytes(100), 0, "a")
         self.deliver(b"x", 0, "a", expiry=10)
-        self.assertEqual(self.topics(connection), [("a", 1)])
+        self.assertEqual(self.topics(link), [("a", 1)])
 
     def test_alias_never_makes_it_too_large(self) -> None:
         """The property Topic Alias never takes a PUBLISH above the Maximum Packet Size [MQTT-3.1.2-24].
@@ -220,19 +218,19 @@ class TopicAliasTests(FlowTestCase):
             message = Message("topic", bytes(payload), 0, False, properties)
             size = message.form(FORM_MQTT_5).size
             for more in range(6):
-                connection = self.connect(aliases=1, maximum_packet_size=size + more)
+                link = self.connect(aliases=1, maximum_packet_size=size + more)
                 self.assertTrue(self.deliver(message, 0))
-                self.assertLessEqual(len(connection.recorder.writes[0]), size + more)
-                self.assertEqual(self.topics(connection), [("topic", 1 if more == 5 else 0)])
+                self.assertLessEqual(len(link.recorder.writes[0]), size + more)
+                self.assertEqual(self.topics(link), [("topic", 1 if more == 5 else 0)])
 
     def test_beside_everything_else(self) -> None:
         """Alias, time left and identifiers stand in one packet."""
-        connection = self.connect(aliases=1)
+        link = self.connect(aliases=1)
         self.deliver(b"x", 0, "a")
-        connection.sent()
+        link.sent()
         self.deliver(b"y", 1, "a", expiry=10, identifiers=(3,))
         expected = publish(b"y", 1, 1, topic="")
         expected.topic_alias = 1
         expected.message_expiry_interval = 10
         expected.subscription_identifiers = (3,)
-        self.assertEqual(connection.sent(), [expected])
+        self.assertEqual(link.sent(), [expected])

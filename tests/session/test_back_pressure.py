@@ -6,7 +6,7 @@ from mqttwist.session.connection import HOLD_LIMIT, PUMP_LIMIT
 from mqttwist.session.delivery import EXPIRED, OFFLINE, PACKET_TOO_LARGE, QUEUE_FULL, TRANSPORT_FULL
 from mqttwist.wire.acknowledge import PubAck, PubRec, PubRel
 from mqttwist.wire.codec import decode_stream
-from tests.session.rig import FlowTestCase, RecordingConnection, payloads, pubacks, publish
+from tests.session.rig import FlowTestCase, Link, payloads, pubacks, publish
 
 
 class OfflineTests(FlowTestCase):
@@ -54,29 +54,27 @@ class TransportFullTests(FlowTestCase):
 
     def test_qos_1_and_2_wait(self) -> None:
         """QoS 1 and 2 wait in the queue and go out when the transport is ready."""
-        connection = self.connect()
-        connection.transport_full()
+        link = self.connect()
+        link.connection.transport_full()
         for payload, qos in ((b"a", 1), (b"b", 2), (b"c", 1)):
             self.assertTrue(self.deliver(payload, qos))
-        self.assertEqual(connection.sent(), [])
+        self.assertEqual(link.sent(), [])
         self.assertEqual(self.flow.in_flight, {})
-        connection.transport_ready()
+        link.connection.transport_ready()
         expected = [publish(b"a", 1, 1), publish(b"b", 2, 2), publish(b"c", 1, 3)]
-        self.assertEqual(connection.sent(), expected)
+        self.assertEqual(link.sent(), expected)
 
     def test_qos_0_is_held(self) -> None:
         """QoS 0 is held in the outbox up to `HOLD_LIMIT`, beyond it dropped and counted."""
-        connection = self.connect()
-        connection.transport_full()
+        link = self.connect()
+        link.connection.transport_full()
         size = HOLD_LIMIT // 4
         taken = [self.deliver(bytes([number]) * size, 0) for number in range(6)]
         self.assertEqual(taken, [True, True, True, False, False, False])
         self.assertEqual(self.dropped(), [("client", TRANSPORT_FULL, 3)])
         self.assertTrue(self.deliver(b"small", 0))
-        connection.transport_ready()
-        self.assertEqual(
-            [payload[:1] for payload in payloads(connection.sent())], [b"\0", b"\1", b"\2", b"s"]
-        )
+        link.connection.transport_ready()
+        self.assertEqual([payload[:1] for payload in payloads(link.sent())], [b"\0", b"\1", b"\2", b"s"])
         self.assertEqual(self.dropped(), [])
 
     def test_qos_0_does_not_overtake(self) -> None:
@@ -84,70 +82,70 @@ class TransportFullTests(FlowTestCase):
         self.deliver(b"a", 1)
         self.deliver(b"b", 1)
         self.deliver(b"c", 0)
-        connection = self.connect(quota=1)
+        link = self.connect(quota=1)
         self.deliver(b"d", 0)
-        connection.transport_full()
+        link.connection.transport_full()
         self.deliver(b"e", 0)
-        connection.receive(PubAck(1))
-        connection.transport_ready()
-        connection.receive(PubAck(2))
+        link.receive(PubAck(1))
+        link.connection.transport_ready()
+        link.receive(PubAck(2))
         self.deliver(b"f", 0)
-        self.assertEqual(payloads(connection.sent()), [b"a", b"b", b"c", b"d", b"e", b"f"])
+        self.assertEqual(payloads(link.sent()), [b"a", b"b", b"c", b"d", b"e", b"f"])
 
     def test_queue_limits_hold(self) -> None:
         """QoS 1 that waits for a slow client is bounded like that of a client that is away."""
         self.flow = self.make_flow(messages=2)
-        connection = self.connect()
-        connection.transport_full()
+        link = self.connect()
+        link.connection.transport_full()
         taken = [self.deliver(payload, 1) for payload in (b"a", b"b", b"c")]
         self.assertEqual(taken, [True, True, False])
         self.assertEqual(self.dropped(), [("client", QUEUE_FULL, 1)])
 
     def test_flows_go_on(self) -> None:
         """Acknowledgements are worked on while the transport is full; the answers go out when it is not."""
-        connection = self.connect(quota=1)
+        link = self.connect(quota=1)
         self.deliver(b"a", 2)
         self.deliver(b"b", 1)
-        connection.sent()
-        connection.transport_full()
-        connection.receive(PubRec(1))
-        self.assertEqual(connection.sent(), [])
-        connection.transport_ready()
-        self.assertEqual(connection.sent(), [PubRel(1)])
+        link.sent()
+        link.connection.transport_full()
+        link.receive(PubRec(1))
+        self.assertEqual(link.sent(), [])
+        link.connection.transport_ready()
+        self.assertEqual(link.sent(), [PubRel(1)])
 
     def test_acknowledged_while_full(self) -> None:
         """A quota that becomes free while the transport is full is used when it is ready."""
-        connection = self.connect(quota=1)
+        link = self.connect(quota=1)
         self.deliver(b"a", 1)
         self.deliver(b"b", 1)
-        connection.sent()
-        connection.transport_full()
-        connection.receive(PubAck(1))
-        self.assertEqual((connection.sent(), connection.held()), ([], 0))
-        connection.transport_ready()
-        self.assertEqual(connection.sent(), [publish(b"b", 1, 2)])
+        link.sent()
+        link.connection.transport_full()
+        link.receive(PubAck(1))
+        self.assertEqual((link.sent(), link.connection.held()), ([], 0))
+        link.connection.transport_ready()
+        self.assertEqual(link.sent(), [publish(b"b", 1, 2)])
 
     def test_full_again_at_once(self) -> None:
         """A transport that becomes full with every write gets one write each time that it is ready."""
-        connection = self.connect(quota=65_535, room=1)
+        link = self.connect(quota=65_535, room=1)
         for number in range(10):
             self.deliver(bytes([number]) * (PUMP_LIMIT // 2), 1)
-        self.assertEqual(len(connection.recorder.writes), 1)
+        self.assertEqual(len(link.recorder.writes), 1)
         while len(self.flow.waiting):
-            before = len(connection.recorder.writes)
-            connection.recorder.room = 1
-            connection.transport_ready()
-            self.assertEqual(len(connection.recorder.writes), before + 1)
-        self.assertEqual([payload[0] for payload in payloads(connection.sent())], list(range(10)))
+            before = len(link.recorder.writes)
+            link.recorder.room = 1
+            link.connection.transport_ready()
+            self.assertEqual(len(link.recorder.writes), before + 1)
+        self.assertEqual([payload[0] for payload in payloads(link.sent())], list(range(10)))
 
     def test_lost_while_full(self) -> None:
         """What was in flight or waited when a slow client was lost is there when it comes back."""
-        connection = self.connect(room=1)
+        link = self.connect(room=1)
         self.deliver(b"a", 1)
         self.deliver(b"b", 1)
         self.deliver(b"c", 0)
         self.flow.detach()
-        connection.close()
+        link.connection.close()
         self.assertEqual(self.connect().sent(), [publish(b"a", 1, 1, dup=True), publish(b"b", 1, 2)])
 
 
@@ -159,34 +157,34 @@ class PumpTests(FlowTestCase):
         for number in range(count):
             self.assertTrue(self.deliver(number.to_bytes(4, "big") + bytes(size), qos, expiry=expiry))
 
-    def numbers(self, connection: RecordingConnection) -> list[int]:
-        return [int.from_bytes(payload[:4], "big") for payload in payloads(connection.sent())]
+    def numbers(self, link: Link) -> list[int]:
+        return [int.from_bytes(payload[:4], "big") for payload in payloads(link.sent())]
 
     def test_in_portions(self) -> None:
         """A long queue is written in portions of about `PUMP_LIMIT`, one after the other, to the end."""
         self.fill(100, PUMP_LIMIT // 10)
-        connection = self.connect(quota=100)
-        self.assertEqual(len(connection.recorder.writes), 10)
-        self.assertLess(max(map(len, connection.recorder.writes)), 2 * PUMP_LIMIT)
-        self.assertEqual(self.numbers(connection), list(range(100)))
+        link = self.connect(quota=100)
+        self.assertEqual(len(link.recorder.writes), 10)
+        self.assertLess(max(map(len, link.recorder.writes)), 2 * PUMP_LIMIT)
+        self.assertEqual(self.numbers(link), list(range(100)))
 
     def test_stops_when_full(self) -> None:
         """Between the portions it stops if the transport is full, and goes on when it is ready."""
         self.fill(40, PUMP_LIMIT // 10, qos=0)
-        connection = self.connect(room=2 * PUMP_LIMIT)
-        self.assertEqual(self.numbers(connection), list(range(20)))
-        connection.recorder.room = None
-        connection.transport_ready()
-        self.assertEqual(self.numbers(connection), list(range(20, 40)))
+        link = self.connect(room=2 * PUMP_LIMIT)
+        self.assertEqual(self.numbers(link), list(range(20)))
+        link.recorder.room = None
+        link.connection.transport_ready()
+        self.assertEqual(self.numbers(link), list(range(20, 40)))
 
     def test_portion_ends_with_the_quota(self) -> None:
         """Where quota and portion end together, acknowledgements let the rest go."""
         self.fill(40, PUMP_LIMIT // 10)
-        connection = self.connect(quota=10)
-        self.assertEqual(self.numbers(connection), list(range(10)))
+        link = self.connect(quota=10)
+        self.assertEqual(self.numbers(link), list(range(10)))
         for first in (1, 11, 21):
-            connection.receive(*pubacks(*range(first, first + 10)))
-            self.assertEqual(self.numbers(connection), list(range(first + 9, first + 19)))
+            link.receive(*pubacks(*range(first, first + 10)))
+            self.assertEqual(self.numbers(link), list(range(first + 9, first + 19)))
 
     def test_expired_messages_do_not_stall(self) -> None:
         """A queue that begins with more than `PUMP_LIMIT` of expired messages is still sent to its end."""
@@ -210,8 +208,8 @@ class PumpTests(FlowTestCase):
         self.fill(50, PUMP_LIMIT // 10, expiry=10)
         self.deliver(b"last", 1)
         self.clock.advance(11)
-        connection = self.connect(quota=20)
-        self.assertEqual(payloads(connection.sent())[12:], [b"last"])
+        link = self.connect(quota=20)
+        self.assertEqual(payloads(link.sent())[12:], [b"last"])
         self.assertEqual(len(self.flow.waiting), 0)
 
     def test_acknowledged_and_expired(self) -> None:
@@ -219,36 +217,37 @@ class PumpTests(FlowTestCase):
         self.fill(1, 0)
         self.fill(50, PUMP_LIMIT // 10, expiry=10)
         self.deliver(b"last", 1)
-        connection = self.connect(quota=1)
-        connection.sent()
+        link = self.connect(quota=1)
+        link.sent()
         self.clock.advance(11)
-        connection.receive(PubAck(1))
-        self.assertEqual(payloads(connection.sent()), [b"last"])
+        link.receive(PubAck(1))
+        self.assertEqual(payloads(link.sent()), [b"last"])
 
     def test_ready_without_output(self) -> None:
         """A transport that is ready again gets what waits, although the outbox is empty."""
-        connection = self.connect()
-        connection.transport_full()
+        link = self.connect()
+        link.connection.transport_full()
         self.fill(3, 10)
-        self.assertEqual(connection.outbox, [])
-        connection.transport_ready()
-        self.assertEqual(self.numbers(connection), [0, 1, 2])
+        self.assertEqual(link.connection.outbox, [])
+        link.connection.transport_ready()
+        self.assertEqual(self.numbers(link), [0, 1, 2])
 
     def test_ends(self) -> None:
-        """`pump` with nothing to do returns, and asks for no room."""
-        connection = self.connect()
+        """`pump` with nothing to do returns, sends nothing and asks for no room."""
+        link = self.connect()
         self.flow.pump()
-        self.assertFalse(connection.wants_room)
+        self.assertFalse(link.connection.wants_room)
         self.flow.detach()
         self.flow.pump()
-        self.assertEqual(connection.rooms, 0)
+        self.turn.end()
+        self.assertEqual(link.sent(), [])
 
     def test_writes_are_whole_packets(self) -> None:
         """Each write ends with the end of a packet."""
         self.fill(30, PUMP_LIMIT // 10)
-        connection = self.connect(quota=100)
-        for data in connection.recorder.writes:
-            decode_stream(data, connection.version)
+        link = self.connect(quota=100)
+        for data in link.recorder.writes:
+            decode_stream(data, link.connection.version)
 
 
 class ReplayTests(FlowTestCase):
@@ -256,45 +255,45 @@ class ReplayTests(FlowTestCase):
 
     def test_after_the_suback(self) -> None:
         """They wait for `pump`, in their order and before what comes later: the SUBACK goes first."""
-        connection = self.connect()
+        link = self.connect()
         for payload, qos in ((b"a", 1), (b"b", 0), (b"c", 2)):
             self.assertTrue(self.deliver(payload, qos, replayed=True))
         for payload, qos in ((b"d", 1), (b"e", 0)):
             self.assertTrue(self.deliver(payload, qos))
-        self.assertEqual(connection.sent(), [])
+        self.assertEqual(link.sent(), [])
         self.turn.begin()
         self.flow.pump()
         self.turn.end()
-        self.assertEqual(payloads(connection.sent()), [b"a", b"b", b"c", b"d", b"e"])
+        self.assertEqual(payloads(link.sent()), [b"a", b"b", b"c", b"d", b"e"])
 
     def test_limits_do_not_count(self) -> None:
         """They are not dropped by the limits of the queue, and drop nothing else."""
         self.flow = self.make_flow(messages=2, size=1000)
-        connection = self.connect()
-        connection.transport_full()
+        link = self.connect()
+        link.connection.transport_full()
         self.deliver(b"a", 1)
         self.assertTrue(all(self.deliver(bytes(500), qos, replayed=True) for qos in (0, 1, 2, 0, 1, 2)))
         self.deliver(b"b", 1)
-        connection.transport_ready()
-        self.assertEqual(len(connection.sent()), 8)
+        link.connection.transport_ready()
+        self.assertEqual(len(link.sent()), 8)
         self.assertEqual(self.dropped(), [])
 
     def test_live_messages_stay_behind(self) -> None:
         """A message that is published meanwhile comes after them: it is newer than what was retained."""
-        connection = self.connect()
-        connection.transport_full()
+        link = self.connect()
+        link.connection.transport_full()
         self.deliver(b"old 0", 0, replayed=True)
         self.deliver(b"old 1", 1, replayed=True)
         self.deliver(b"new 0", 0)
         self.deliver(b"new 1", 1)
-        connection.transport_ready()
-        self.assertEqual(payloads(connection.sent()), [b"old 0", b"old 1", b"new 0", b"new 1"])
+        link.connection.transport_ready()
+        self.assertEqual(payloads(link.sent()), [b"old 0", b"old 1", b"new 0", b"new 1"])
 
     def test_no_drop_because_the_transport_is_full(self) -> None:
         """QoS 0 that was retained is not dropped when the transport is full."""
-        connection = self.connect()
-        connection.transport_full()
+        link = self.connect()
+        link.connection.transport_full()
         for _ in range(3):
             self.assertTrue(self.deliver(bytes(HOLD_LIMIT), 0, replayed=True))
-        connection.transport_ready()
-        self.assertEqual(len(payloads(connection.sent())), 3)
+        link.connection.transport_ready()
+        self.assertEqual(len(payloads(link.sent())), 3)

@@ -1,7 +1,16 @@
-"""The half of a Network Connection that both roles share: bytes in, packets out."""
+"""The half of a Network Connection that both roles share: bytes in, packets out.
+
+What is asked here is asked of any role; the broker's answers stand for those of both.
+"""
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mqttwist.broker.broker import Broker
+from mqttwist.broker.connection import ServerConnection
+from mqttwist.broker.settings import Settings
 from mqttwist.session.connection import (
     AUTHENTICATING,
     AWAITING_CONNECT,
@@ -10,76 +19,77 @@ from mqttwist.session.connection import (
     HOLD_LIMIT,
     Connection,
 )
+from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.acknowledge import PubAck
+from mqttwist.wire.codec import decode_stream
+from mqttwist.wire.connect import ConnAck, Connect
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
-from mqttwist.wire.errors import MalformedPacket, MQTTError
+from mqttwist.wire.message import Message
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5, Packet
 from mqttwist.wire.publish import Publish
-from tests.session.rig import (
-    MAXIMUM_PACKET_SIZE,
-    FlowTestCase,
-    Packets,
-    RecordingConnection,
-    payloads,
-    publish,
-)
+from tests.session.rig import Link, Packets, RecordingTransport, payloads, publish
+
+MAXIMUM_PACKET_SIZE = 2000
+PONG = PingResp().encode(MQTT_5)
 
 
-class PlayfulConnection(RecordingConnection):
-    """Answers PINGREQ. A PUBLISH to "login" is a login that takes a while, one to "bye" a goodbye."""
-
-    def packet_received(self) -> None:
-        super().packet_received()
-        packet = self.received[-1]
-        topic_name = packet.topic_name if isinstance(packet, Publish) else ""
-        if isinstance(packet, PingReq):
-            self.send(PingResp().encode(self.version))
-        elif topic_name == "login":
-            self.state = AUTHENTICATING
-        elif topic_name == "bye":
-            self.close()
-        elif topic_name == "bug":
-            raise RuntimeError("a bug")
-
-    def fail(self, error: MQTTError) -> None:
-        self.send(Disconnect(error.reason_code).encode(self.version))
-        super().fail(error)
-
-
-class BareConnection(Connection):
-    """A connection as it is made, for a role that does nothing."""
-
-    def packet_received(self) -> None:
-        """Nothing."""
-
-    def fail(self, error: MQTTError) -> None:
-        """Nothing."""
-
-    def room_made(self) -> None:
-        """Nothing."""
+def encoded(*packets: Packet | Publish) -> bytes:
+    return b"".join([packet.encode(MQTT_5) for packet in packets])
 
 
 class RecordingTrace:
-    """Keeps what it sees."""
+    """Keeps what it sees: the connection, "received" or "sent", the bytes."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, Connection, bytes]] = []
+        self.seen: list[tuple[Connection, str, bytes]] = []
 
     def received(self, connection: Connection, packet: bytes) -> None:
-        self.seen.append(("received", connection, packet))
+        self.seen.append((connection, "received", packet))
 
     def sent(self, connection: Connection, packets: bytes) -> None:
-        self.seen.append(("sent", connection, packets))
+        self.seen.append((connection, "sent", packets))
 
 
-class ConnectionTestCase(FlowTestCase):
+class ConnectionTestCase(SynchronousTestCase):
+    """A client that has connected, and a broker that shows what comes in and may let a login wait."""
+
     def setUp(self) -> None:
-        super().setUp()
-        self.connection = PlayfulConnection(self.turn, self.metrics)
-        self.recorder = self.connection.recorder
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.trace = RecordingTrace()
+        settings = Settings(maximum_packet_size=MAXIMUM_PACKET_SIZE)
+        self.broker = Broker(MemoryStore(), self.clock.seconds, settings, self.login, trace=self.trace)
+        self.turn, self.metrics = self.broker.turn, self.broker.metrics
+        self.login_waits = False
+        self.link = self.connect()
+        self.connection, self.recorder = self.link.connection, self.link.recorder
 
-    def encoded(self, *packets: Packet | Publish) -> bytes:
-        return b"".join([packet.encode(MQTT_5) for packet in packets])
+    def login(self, connection: ServerConnection, connect: Connect) -> None:
+        if not self.login_waits:
+            connection.accept(None)
+
+    def connect(self, client_id: str = "client", version: int = MQTT_5) -> Link:
+        """A client connects; the CONNACK is read, and nothing has been seen."""
+        link = Link(self.broker, version=0)
+        link.connection.receive_data(Connect(client_id, version=version).encode(version))
+        if not self.login_waits:
+            self.assertEqual([type(packet) for packet in link.sent()], [ConnAck])
+        self.trace.seen.clear()
+        return link
+
+    def received(self) -> Packets:
+        """What packets were handed to the role, so far."""
+        data = [
+            packet for one, way, packet in self.trace.seen if way == "received" and one is self.connection
+        ]
+        return decode_stream(b"".join(data), MQTT_5)
+
+    def let_wait(self, *payloads: bytes) -> None:
+        """Let messages wait for room, which is not made by this."""
+        session = self.connection.session
+        for payload in payloads:
+            if session is not None:
+                session.outgoing.deliver(Message("topic", payload, 1), 1, False, (), "", True)
 
 
 class ReceivingTests(ConnectionTestCase):
@@ -89,141 +99,166 @@ class ReceivingTests(ConnectionTestCase):
 
     def test_all_at_once(self) -> None:
         """One read may bring any number of packets."""
-        self.connection.receive(*self.packets)
-        self.assertEqual(self.connection.received, self.packets)
+        self.link.receive(*self.packets)
+        self.assertEqual(self.received(), self.packets)
 
     def test_byte_by_byte(self) -> None:
         """A packet may come in any number of reads."""
-        for byte in self.encoded(*self.packets):
+        for byte in encoded(*self.packets):
             self.connection.receive_data(bytes((byte,)))
-        self.assertEqual(self.connection.received, self.packets)
+        self.assertEqual(self.received(), self.packets)
 
     def test_cut_anywhere(self) -> None:
         """Wherever a read ends, what is complete is worked on at once and the rest is kept."""
-        data = self.encoded(*self.packets)
-        ends = [len(self.encoded(*self.packets[:count])) for count in range(len(self.packets) + 1)]
+        data = encoded(*self.packets)
+        ends = [len(encoded(*self.packets[:count])) for count in range(1, len(self.packets) + 1)]
         for cut in range(len(data) + 1):
-            connection = PlayfulConnection(self.turn, self.metrics)
-            connection.receive_data(data[:cut])
-            self.assertEqual(len(connection.received), sum(end <= cut for end in ends) - 1)
-            connection.receive_data(data[cut:])
-            self.assertEqual(connection.received, self.packets)
+            self.trace.seen.clear()
+            self.connection.receive_data(data[:cut])
+            self.assertEqual(len(self.received()), sum(end <= cut for end in ends))
+            self.connection.receive_data(data[cut:])
+            self.assertEqual(self.received(), self.packets)
 
     def test_version(self) -> None:
-        """What comes is read in the version that was set; at first only CONNECT is legal [MQTT-3.1.0-1]."""
-        connection = PlayfulConnection(self.turn, self.metrics, MQTT_3_1_1)
-        connection.receive(publish(b"x", 1, 7))
-        self.assertEqual(connection.received, [publish(b"x", 1, 7)])
-        self.assertFalse(connection.is_version_5)
+        """What comes is read in the version of the connection, and answered in it."""
         self.assertTrue(self.connection.is_version_5)
-        self.connection.set_version(0)
-        self.connection.receive_data(PingReq().encode(MQTT_5))
-        self.assertEqual([error.clause for error in self.connection.faults], ["MQTT-3.1.0-1"])
+        link = self.connect("other", MQTT_3_1_1)
+        self.assertFalse(link.connection.is_version_5)
+        self.assertEqual(link.connection.version, MQTT_3_1_1)
+        link.receive(publish(b"x", 1, 7))
+        self.assertEqual(link.sent(), [PubAck(7)])
 
     def test_last_received(self) -> None:
         """`last_received` is when data came last; it begins with the connection."""
-        self.assertEqual(self.connection.last_received, self.turn.now)
+        self.assertEqual(self.connection.last_received, 1000)
         self.clock.advance(7)
         self.connection.receive_data(b"\xc0")
-        self.assertEqual(self.connection.last_received, self.clock.seconds())
+        self.assertEqual(self.connection.last_received, 1007)
 
     def test_counters(self) -> None:
         """Bytes and packets that come in are counted."""
-        self.connection.receive(*self.packets)
+        packets, size = self.metrics.messages_received, self.metrics.bytes_received
+        self.link.receive(*self.packets)
         self.connection.receive_data(b"\xc0")
-        self.assertEqual(self.metrics.messages_received, len(self.packets))
-        self.assertEqual(self.metrics.bytes_received, len(self.encoded(*self.packets)) + 1)
+        self.assertEqual(self.metrics.messages_received - packets, len(self.packets))
+        self.assertEqual(self.metrics.bytes_received - size, len(encoded(*self.packets)) + 1)
         self.assertEqual(self.metrics.protocol_errors, 0)
 
     def test_begins(self) -> None:
         """A connection begins with waiting for CONNECT, of a version not known yet."""
-        connection = BareConnection(self.recorder, self.turn, self.metrics, 100, "192.0.2.7", None)
+        connection = self.broker.connect(RecordingTransport(), "192.0.2.7")
         self.assertEqual((connection.state, connection.version), (AWAITING_CONNECT, 0))
-        self.assertEqual((connection.peer, connection.decoder.maximum_packet_size), ("192.0.2.7", 100))
+        self.assertEqual((connection.peer, connection.last_received), ("192.0.2.7", 1000))
         self.assertEqual((connection.outbox, connection.blocked, connection.wants_room), ([], False, False))
+        connection.receive_data(encoded(PingReq()))  # [MQTT-3.1.0-1]
+        self.assertEqual(connection.state, CLOSED)
 
 
 class FaultTests(ConnectionTestCase):
     """A fault of the peer is caught in one place."""
 
-    def test_malformed_packet(self) -> None:
-        """What was sent before the fault is worked on, what comes after is not, and `fail` is called once."""
-        data = self.encoded(PingReq()) + b"\x36\x00" + self.encoded(PingReq())
-        self.connection.receive_data(data)
-        self.connection.receive_data(data)
-        self.assertEqual(self.connection.received, [PingReq()])
-        self.assertEqual([type(error) for error in self.connection.faults], [MalformedPacket])
-        self.assertEqual(self.metrics.protocol_errors, 1)
-
-    def test_answer_goes_out(self) -> None:
-        """What `fail` says is written, after what was to be sent before, and then the transport is closed."""
-        self.connection.receive_data(self.encoded(PingReq()) + b"\xf8\x00")
-        self.assertEqual(self.connection.sent(), [PingResp(), Disconnect(0x81)])
+    def assert_sent_away(self, reason_code: int) -> None:
+        """The last packet is DISCONNECT with `reason_code`, and the transport is closed."""
+        last = self.link.sent()[-1]
+        self.assertIsInstance(last, Disconnect)
+        self.assertEqual(getattr(last, "reason_code", 0), reason_code)
         self.assertTrue(self.recorder.is_closed)
         self.assertEqual(self.connection.state, CLOSED)
 
+    def test_malformed_packet(self) -> None:
+        """What was sent before the fault is worked on, what comes after is not; it counts once."""
+        data = encoded(PingReq()) + b"\x36\x00" + encoded(PingReq())
+        self.connection.receive_data(data)
+        self.connection.receive_data(data)
+        self.assertEqual(self.received(), [PingReq()])
+        self.assertEqual(self.metrics.protocol_errors, 1)
+        self.assert_sent_away(0x81)
+
+    def test_answers_go_out(self) -> None:
+        """What was to be sent before the fault goes out before the DISCONNECT."""
+        self.connection.receive_data(encoded(PingReq(), PingReq()) + b"\xf8\x00")
+        self.assertEqual(self.link.sent()[:-1], [PingResp(), PingResp()])
+
     def test_fault_within_a_packet(self) -> None:
         """A fault found while a packet is decoded is the same as one in its fixed header."""
-        self.connection.receive_data(bytes.fromhex("4002 0000"))
-        self.assertEqual([error.clause for error in self.connection.faults], ["MQTT-2.2.1-3"])
+        self.connection.receive_data(bytes.fromhex("4002 0000"))  # [MQTT-2.2.1-3]
+        self.assert_sent_away(0x82)
 
     def test_too_large(self) -> None:
         """A packet above the maximum is refused from its fixed header, without its body (3.2.2.3.6)."""
-        connection = PlayfulConnection(self.turn, self.metrics)
-        size = MAXIMUM_PACKET_SIZE
-        length = bytes((size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14))
-        connection.receive_data(b"\x30" + length)
-        self.assertEqual([error.reason_code for error in connection.faults], [0x95])
-        self.assertEqual(connection.received, [])
+        body = MAXIMUM_PACKET_SIZE - 3
+        self.connection.receive_data(b"\x30" + bytes((body & 0x7F | 0x80, body >> 7)))
+        self.assertEqual(self.connection.state, CONNECTED)
+        self.link = self.connect("other")
+        self.connection, self.recorder = self.link.connection, self.link.recorder
+        body += 1
+        self.connection.receive_data(b"\x30" + bytes((body & 0x7F | 0x80, body >> 7)))
+        self.assert_sent_away(0x95)
 
     def test_bug(self) -> None:
         """Anything but a fault of the peer is not caught here: whoever called has to know."""
-        self.assertRaises(RuntimeError, self.connection.receive, publish(b"", 0, topic="bug"))
-        self.assertEqual(self.connection.faults, [])
+
+        def login(connection: ServerConnection, connect: Connect) -> None:
+            raise RuntimeError("a bug")
+
+        self.broker.login = login
+        self.assertRaises(RuntimeError, self.connect, "other")
         self.assertEqual(self.metrics.protocol_errors, 0)
+
+    def test_bug_keeps_no_one_waiting(self) -> None:
+        """What was to be written to others before a bug struck is written with the next turn."""
+
+        def login(connection: ServerConnection, connect: Connect) -> None:
+            self.connection.send(PONG)
+            raise RuntimeError("a bug")
+
+        self.broker.login = login
+        self.assertRaises(RuntimeError, self.connect, "other")
+        self.turn.begin()
+        self.turn.end()
+        self.assertEqual(self.link.sent(), [PingResp()])
 
 
 class LoginTests(ConnectionTestCase):
-    """A login may take a while: the loop stops, and goes on when it is called."""
+    """A login may take a while: the loop stops, and goes on when the login is through."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.login_waits = True
+        self.link = self.connect("late")
+        self.connection, self.recorder = self.link.connection, self.link.recorder
 
     def test_nothing_is_looked_at(self) -> None:
         """While AUTHENTICATING what comes in is kept and not looked at."""
-        login = publish(b"", 0, topic="login")
-        self.connection.receive(login, PingReq())
-        self.connection.receive(PingReq(), publish(b"x", 0))
-        self.assertEqual(self.connection.received, [login])
-        self.assertEqual(self.connection.sent(), [])
-        self.connection.state = CONNECTED
-        self.connection.process()
-        self.turn.end()
-        self.assertEqual(self.connection.received, [login, PingReq(), PingReq(), publish(b"x", 0)])
-        self.assertEqual(self.connection.sent(), [PingResp(), PingResp()])
+        self.assertEqual(self.connection.state, AUTHENTICATING)
+        self.link.receive(PingReq())
+        self.link.receive(PingReq(), publish(b"x", 0))
+        self.assertEqual((self.received(), self.link.sent()), ([], []))
+        self.connection.accept(None)
+        self.assertEqual(self.received(), [PingReq(), PingReq(), publish(b"x", 0)])
+        self.assertEqual(self.link.sent()[1:], [PingResp(), PingResp()])
 
     def test_byte_by_byte(self) -> None:
         """The same where packets come in pieces meanwhile."""
-        login = publish(b"", 0, topic="login")
-        self.connection.receive(login)
-        for byte in self.encoded(PingReq(), publish(b"x", 0)):
+        for byte in encoded(PingReq(), publish(b"x", 0))[:-1]:
             self.connection.receive_data(bytes((byte,)))
-        self.connection.state = CONNECTED
-        self.connection.process()
-        self.connection.receive(PingReq())
-        self.assertEqual(self.connection.received, [login, PingReq(), publish(b"x", 0), PingReq()])
+        self.connection.accept(None)
+        self.assertEqual(self.received(), [PingReq()])
+        self.connection.receive_data(b"x" + encoded(PingReq()))
+        self.assertEqual(self.received(), [PingReq(), publish(b"x", 0), PingReq()])
 
     def test_fault_meanwhile(self) -> None:
         """A fault that came meanwhile is found when the loop goes on."""
-        self.connection.receive(publish(b"", 0, topic="login"))
         self.connection.receive_data(b"\x00\x00")
-        self.assertEqual(self.connection.faults, [])
-        self.connection.state = CONNECTED
-        self.connection.process()
-        self.assertEqual(len(self.connection.faults), 1)
+        self.assertEqual(self.metrics.protocol_errors, 0)
+        self.connection.accept(None)
+        self.assertEqual(self.metrics.protocol_errors, 1)
+        self.assertEqual(self.connection.state, CLOSED)
 
     def test_reading(self) -> None:
-        """Reading may be paused for a login and resumed after it."""
-        self.connection.pause_reading()
+        """Nothing more is read while a login is waited for."""
         self.assertFalse(self.recorder.is_reading)
-        self.connection.resume_reading()
+        self.connection.accept(None)
         self.assertTrue(self.recorder.is_reading)
 
 
@@ -232,9 +267,10 @@ class WritingTests(ConnectionTestCase):
 
     def test_one_write_in_a_turn(self) -> None:
         """All answers to one read are written in one go."""
-        self.connection.receive(PingReq(), PingReq(), PingReq())
-        self.assertEqual(self.recorder.writes, [PingResp().encode(MQTT_5) * 3])
-        self.assertEqual(self.metrics.bytes_sent, 6)
+        before = self.metrics.bytes_sent
+        self.link.receive(PingReq(), PingReq(), PingReq())
+        self.assertEqual(self.recorder.writes, [PONG * 3])
+        self.assertEqual(self.metrics.bytes_sent - before, 6)
 
     def test_flush_of_nothing(self) -> None:
         """With nothing to send nothing is written."""
@@ -242,30 +278,23 @@ class WritingTests(ConnectionTestCase):
         self.assertEqual(self.recorder.writes, [])
 
     def test_trace(self) -> None:
-        """A trace sees every packet that comes, one by one, and every write."""
-        trace = RecordingTrace()
-        connection = PlayfulConnection(self.turn, self.metrics, MQTT_5, trace)
-        connection.receive(PingReq(), publish(b"x", 0), PingReq())
-        data = self.encoded(PingReq(), publish(b"x", 0))
-        connection.receive_data(data[:5])
-        connection.receive_data(data[5:])
-        ping, message = PingReq().encode(MQTT_5), publish(b"x", 0).encode(MQTT_5)
-        pong = PingResp().encode(MQTT_5)
-        self.assertEqual(
-            [(what, data) for what, _, data in trace.seen],
-            [
-                ("received", ping), ("received", message), ("received", ping), ("sent", pong + pong),
-                ("received", ping), ("sent", pong), ("received", message),
-            ],
-        )  # fmt: skip
-        self.assertEqual({one for _, one, _ in trace.seen}, {connection})
+        """A trace sees every packet that comes, one by one, and every write, each with its connection."""
+        self.link.receive(PingReq(), publish(b"x", 0), PingReq())
+        data = encoded(PingReq(), publish(b"x", 0))
+        self.connection.receive_data(data[:5])
+        self.connection.receive_data(data[5:])
+        ping, message = encoded(PingReq()), encoded(publish(b"x", 0))
+        expected = [
+            ("received", ping), ("received", message), ("received", ping), ("sent", PONG * 2),
+            ("received", ping), ("sent", PONG), ("received", message),
+        ]  # fmt: skip
+        self.assertEqual(self.trace.seen, [(self.connection, way, data) for way, data in expected])
 
     def test_trace_of_the_last_words(self) -> None:
         """What is written at the close is seen, too."""
-        trace = RecordingTrace()
-        connection = PlayfulConnection(self.turn, self.metrics, MQTT_5, trace)
-        connection.receive_data(b"\x00\x00")
-        self.assertEqual([what for what, _, _ in trace.seen], ["sent"])
+        self.connection.receive_data(b"\x00\x00")
+        [(connection, way, data)] = self.trace.seen
+        self.assertEqual((connection, way, data[0]), (self.connection, "sent", 0xE0))
 
 
 class TransportFullTests(ConnectionTestCase):
@@ -274,12 +303,11 @@ class TransportFullTests(ConnectionTestCase):
     def test_outbox_is_held(self) -> None:
         """What is sent stays in the outbox and is written in one go when the transport is ready."""
         self.connection.transport_full()
-        self.connection.receive(PingReq())
-        self.connection.receive(PingReq(), PingReq())
+        self.link.receive(PingReq())
+        self.link.receive(PingReq(), PingReq())
         self.assertEqual(self.recorder.writes, [])
         self.connection.transport_ready()
-        self.assertEqual(len(self.recorder.writes), 1)
-        self.assertEqual(self.connection.sent(), [PingResp()] * 3)
+        self.assertEqual(self.recorder.writes, [PONG * 3])
 
     def test_held(self) -> None:
         """`held` is how many bytes are in the outbox, however often it is asked."""
@@ -293,125 +321,147 @@ class TransportFullTests(ConnectionTestCase):
         self.connection.send(b"abc")
         self.assertEqual(self.connection.held(), 3)
 
+    def fill_up(self) -> None:
+        """Let ten answers less be held than are allowed."""
+        self.connection.transport_full()
+        self.connection.send(PONG * (HOLD_LIMIT // len(PONG) - 10))
+        self.turn.end()
+
     def test_reading_pauses(self) -> None:
         """A peer that lets us answer but does not read is not read from when too much is held."""
-        self.connection.transport_full()
-        pong = PingResp().encode(MQTT_5)
-        self.connection.send(pong * (HOLD_LIMIT // len(pong) - 10))
-        self.turn.end()
+        self.fill_up()
         for _ in range(10):
-            self.connection.receive(PingReq())
+            self.link.receive(PingReq())
             self.assertTrue(self.recorder.is_reading)
-        self.connection.receive(PingReq())
+        self.link.receive(PingReq())
         self.assertFalse(self.recorder.is_reading)
         self.connection.transport_ready()
         self.assertTrue(self.recorder.is_reading)
-        self.assertEqual(self.recorder.writes, [pong * (HOLD_LIMIT // len(pong) + 1)])
+        self.assertEqual(self.recorder.writes, [PONG * (HOLD_LIMIT // len(PONG) + 1)])
+        self.link.receive(PingReq())
+        self.assertTrue(self.recorder.is_reading)
 
-    def test_login_does_not_resume(self) -> None:
-        """What ends another pause does not resume the reading of a peer that does not read."""
-        self.connection.transport_full()
-        self.connection.send(bytes(HOLD_LIMIT))
-        self.connection.receive(PingReq())
+    def test_another_pause(self) -> None:
+        """The end of another pause does not resume the reading of a peer that does not read."""
+        self.fill_up()
+        self.link.receive(*[PingReq()] * 11)
         self.connection.pause_reading()
         self.connection.resume_reading()
         self.assertFalse(self.recorder.is_reading)
+        self.connection.transport_ready()
+        self.connection.pause_reading()
+        self.connection.resume_reading()
+        self.assertTrue(self.recorder.is_reading)
 
     def test_room(self) -> None:
-        """When it is ready the role is told that there is room, after what was held."""
+        """When it is ready, what was held is written and then there is room for what waits, in one turn."""
         self.connection.transport_full()
-        self.connection.receive(PingReq())
-        self.assertEqual(self.connection.rooms, 0)
+        self.link.receive(PingReq())
+        self.let_wait(b"a")
         self.connection.transport_ready()
-        self.assertEqual(self.connection.rooms, 1)
+        self.assertEqual(len(self.recorder.writes), 2)
+        self.assertEqual(self.link.sent(), [PingResp(), publish(b"a", 1, 1)])
 
     def test_no_room_if_full_again(self) -> None:
         """If what was held fills it again there is no room yet."""
         self.connection.transport_full()
-        self.connection.receive(PingReq())
+        self.link.receive(PingReq())
+        self.let_wait(b"a")
         self.recorder.room = 1
         self.connection.transport_ready()
-        self.assertEqual(self.connection.rooms, 0)
+        self.assertEqual((self.link.sent(), self.connection.held()), ([PingResp()], 0))
         self.connection.transport_ready()
-        self.assertEqual(self.connection.rooms, 1)
+        self.assertEqual(payloads(self.link.sent()), [b"a"])
 
     def test_room_is_wanted(self) -> None:
-        """Who wanted room is told once what was sent is written, and only if the transport takes more."""
+        """Who wanted room gets it when what was sent is written, once."""
+        self.let_wait(b"a")
         self.connection.wants_room = True
-        self.connection.receive(PingReq())
-        self.assertEqual(self.connection.rooms, 1)
+        self.link.receive(PingReq())
+        self.assertEqual(self.link.sent(), [PingResp(), publish(b"a", 1, 1)])
         self.assertFalse(self.connection.wants_room)
+        self.let_wait(b"b")
+        self.link.receive(PingReq())
+        self.assertEqual(self.link.sent(), [PingResp()])
+
+    def test_room_is_wanted_of_a_full_transport(self) -> None:
+        """If that filled the transport, who wanted room gets it when the transport is ready."""
+        self.let_wait(b"a")
         self.connection.wants_room = True
         self.recorder.room = 1
-        self.connection.receive(PingReq())
-        self.assertEqual(self.connection.rooms, 1)
+        self.link.receive(PingReq())
+        self.assertEqual((self.link.sent(), self.connection.held()), ([PingResp()], 0))
         self.connection.transport_ready()
-        self.assertEqual(self.connection.rooms, 2)
+        self.assertEqual(payloads(self.link.sent()), [b"a"])
 
     def test_full_in_the_midst(self) -> None:
         """A transport that becomes full with a write is written to no more."""
         self.recorder.room = 1
-        self.connection.receive(PingReq())
-        self.connection.receive(PingReq())
-        self.assertEqual(len(self.recorder.writes), 1)
+        self.link.receive(PingReq())
+        self.link.receive(PingReq())
+        self.assertEqual(self.recorder.writes, [PONG])
 
 
 class ClosingTests(ConnectionTestCase):
     """The end of it."""
 
     def test_last_words(self) -> None:
-        """What is in the outbox is written, then the transport is closed, once."""
-        self.connection.send(PingResp().encode(MQTT_5))
+        """What is in the outbox is written, then the transport is closed."""
+        self.connection.send(PONG)
         self.connection.close()
-        self.connection.close()
-        self.assertEqual(self.connection.sent(), [PingResp()])
+        self.assertEqual(self.link.sent(), [PingResp()])
         self.assertTrue(self.recorder.is_closed)
         self.turn.end()
-        self.assertEqual(self.connection.sent(), [])
+        self.assertEqual(self.link.sent(), [])
+
+    def test_once(self) -> None:
+        """A connection that is closed is not closed again."""
+        self.connection.close()
+        self.recorder.is_closed = False
+        self.connection.close()
+        self.assertFalse(self.recorder.is_closed)
 
     def test_nothing_to_say(self) -> None:
         """With nothing in the outbox nothing is written."""
         self.connection.close()
         self.assertEqual(self.recorder.writes, [])
-        self.assertTrue(self.recorder.is_closed)
 
     def test_while_full(self) -> None:
         """The last words go to a full transport, too: it keeps them until they can go out."""
         self.connection.transport_full()
-        self.connection.receive(PingReq())
+        self.link.receive(PingReq())
         self.connection.close()
-        self.assertEqual(self.connection.sent(), [PingResp()])
+        self.assertEqual(self.link.sent(), [PingResp()])
 
     def test_within_a_read(self) -> None:
         """What stands behind the packet that led to the close is not looked at."""
-        self.connection.receive(publish(b"", 0, topic="bye"), PingReq())
-        self.connection.receive(PingReq())
-        self.assertEqual(len(self.connection.received), 1)
-        self.assertEqual(self.connection.sent(), [])
+        self.link.receive(Disconnect(), PingReq())
+        self.link.receive(PingReq())
+        self.assertEqual(self.received(), [Disconnect()])
+        self.assertEqual(self.link.sent(), [])
+
+    def test_nothing_comes_in(self) -> None:
+        """What comes in after the close is not even counted."""
+        self.connection.close()
+        before = self.metrics.bytes_received
+        self.link.receive(PingReq())
+        self.assertEqual(self.metrics.bytes_received, before)
 
     def test_nothing_is_written_after_it(self) -> None:
         """What is sent to a connection that is closed is thrown away."""
         self.connection.close()
-        self.connection.send(PingResp().encode(MQTT_5))
+        self.connection.send(PONG)
         self.turn.end()
         self.connection.transport_ready()
         self.assertEqual(self.recorder.writes, [])
 
     def test_no_room(self) -> None:
-        """A connection that is closed has no room for what waits."""
+        """A connection that is closed has no room for what waits; that stays for the next."""
+        self.let_wait(b"a")
         self.connection.wants_room = True
-        self.connection.send(PingResp().encode(MQTT_5))
+        self.connection.send(PONG)
         self.connection.close()
         self.connection.transport_ready()
-        self.assertEqual(self.connection.rooms, 0)
-
-    def test_queue_of_a_closed_connection(self) -> None:
-        """What waits stays for the next connection when this one is closed with a full transport."""
-        connection = self.connect(room=1)
-        for payload in (b"a", b"b", b"c"):
-            self.deliver(payload, 1)
-        connection.close()
-        connection.transport_ready()
-        self.flow.detach()
-        self.assertEqual(payloads(connection.sent()), [b"a"])
-        self.assertEqual(payloads(self.connect().sent()), [b"a", b"b", b"c"])
+        self.assertEqual((self.link.sent(), self.connection.outbox), ([PingResp()], []))
+        session = self.connection.session
+        self.assertEqual(0 if session is None else len(session.outgoing.waiting), 1)

@@ -21,17 +21,18 @@ from hypothesis.stateful import (
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.session.metrics import Drops, Metrics
+from mqttwist.broker.broker import Broker
+from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import OutgoingFlow
-from mqttwist.session.turn import Turn
 from mqttwist.session.waiting import QueueLimits
+from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.codec import decode_packet, decode_stream
 from mqttwist.wire.decoder import Decoder
 from mqttwist.wire.message import Message
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5, Packet
 from mqttwist.wire.publish import Publish
-from tests.session.rig import RecordingConnection
+from tests.session.rig import Link
 
 TOPICS = ["a", "b"]
 RETRY_INTERVAL = 20.0
@@ -93,9 +94,9 @@ class DeliveryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.turn = Turn(self.clock.seconds)
-        self.drops = Drops()
-        self.connection: RecordingConnection | None = None
+        self.broker = Broker(MemoryStore(), self.clock.seconds)
+        self.turn = self.broker.turn
+        self.link: Link | None = None
         self.down = b""
         self.up = b""
         self.quota = 1
@@ -106,7 +107,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     @initialize(version=st.sampled_from([MQTT_3_1_1, MQTT_5]), limit=st.sampled_from([0, 0, 5]))
     def begin(self, version: int, limit: int) -> None:
         self.version = version
-        self.flow = OutgoingFlow("client", QueueLimits(limit, 0, True), self.drops)
+        self.flow = OutgoingFlow("client", QueueLimits(limit, 0, True), Drops())
         self.receiver = ModelReceiver(version)
 
     # What may happen
@@ -122,24 +123,24 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.messages[payload] = (topic, 0)  # dropped and counted: like QoS 0, it need not arrive
         self.end_turn()
 
-    @precondition(lambda self: self.connection is None)
+    @precondition(lambda self: self.link is None)
     @rule(quota=st.integers(1, 6), aliases=st.sampled_from([0, 1, 3]))
     def connect(self, quota: int, aliases: int) -> None:
         self.turn.begin()
         self.quota = quota
         self.outstanding.clear()
         self.receiver.connect()
-        self.connection = RecordingConnection(self.turn, Metrics(), self.version)
-        self.connection.flow = self.flow
-        self.flow.attach(self.connection, quota, aliases)
+        self.link = Link(self.broker, self.version, self.flow)
+        self.acknowledgements = Decoder(self.version)
+        self.flow.attach(self.link.connection, quota, aliases)
         self.flow.resume()
         self.end_turn()
 
-    @precondition(lambda self: self.connection is not None)
+    @precondition(lambda self: self.link is not None)
     @rule()
     def lose(self) -> None:
         self.down = self.up = b""
-        self.connection = None
+        self.link = None
         self.flow.detach()
 
     @precondition(lambda self: self.down)
@@ -153,21 +154,22 @@ class DeliveryMachine(RuleBasedStateMachine):
     @rule(size=st.integers(1, 30))
     def carry_up(self, size: int) -> None:
         data, self.up = self.up[:size], self.up[size:]
-        if self.connection is not None:
-            self.connection.receive_data(data)
+        if self.link is not None:
+            self.acknowledge(data)
+            self.link.connection.receive_data(data)
         self.end_turn()
 
-    @precondition(lambda self: self.connection is not None and not self.connection.blocked)
+    @precondition(lambda self: self.link is not None and not self.link.connection.blocked)
     @rule()
     def fill(self) -> None:
-        if self.connection is not None:
-            self.connection.transport_full()
+        if self.link is not None:
+            self.link.connection.transport_full()
 
-    @precondition(lambda self: self.connection is not None and self.connection.blocked)
+    @precondition(lambda self: self.link is not None and self.link.connection.blocked)
     @rule()
     def empty(self) -> None:
-        if self.connection is not None:
-            self.connection.transport_ready()
+        if self.link is not None:
+            self.link.connection.transport_ready()
         self.end_turn()
 
     @rule(seconds=st.sampled_from([1.0, 15.0, 25.0]))
@@ -182,22 +184,24 @@ class DeliveryMachine(RuleBasedStateMachine):
     def end_turn(self) -> None:
         """Look at all that is written, as the specification binds it, and put it into the pipe."""
         self.turn.end()
-        if self.connection is None:
+        if self.link is None:
             return
-        for answered in self.connection.received:
-            self.acknowledge(answered)
-        self.connection.received.clear()
-        for packet in decode_stream(b"".join(self.connection.recorder.writes), self.version):
+        for packet in decode_stream(b"".join(self.link.recorder.writes), self.version):
             if isinstance(packet, Publish):
                 self.look_at(packet)
-        self.down += b"".join(self.connection.recorder.writes)
-        self.connection.recorder.writes.clear()
+        self.down += b"".join(self.link.recorder.writes)
+        self.link.recorder.writes.clear()
         assert len(self.outstanding) <= self.quota  # [MQTT-3.3.4-9]
 
-    def acknowledge(self, packet: Packet | Publish) -> None:
-        assert isinstance(packet, Acknowledgement)
-        if not isinstance(packet, PubRec) or packet.reason_code >= 0x80:
-            self.outstanding.discard(packet.packet_id)
+    def acknowledge(self, data: bytes) -> None:
+        """Note what the sender is about to learn: this message no longer counts against the quota (4.9)."""
+        decoder = self.acknowledgements
+        decoder.feed(data)
+        while decoder.advance():
+            packet = decode_packet(decoder.data, decoder.start, decoder.body, decoder.end, self.version)
+            assert isinstance(packet, Acknowledgement)
+            if not isinstance(packet, PubRec) or packet.reason_code >= 0x80:
+                self.outstanding.discard(packet.packet_id)
 
     def look_at(self, packet: Publish) -> None:
         assert packet.qos or not packet.dup  # [MQTT-3.3.1-2]
@@ -231,10 +235,10 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Carry everything to and fro: all that had to arrive arrives, and nothing is left."""
-        if self.connection is None:
+        if self.link is None:
             self.connect(2, 1)
         for _ in range(10 * len(self.messages) + 10):
-            if self.connection is not None and self.connection.blocked:
+            if self.link is not None and self.link.connection.blocked:
                 self.empty()
             if self.down:
                 self.carry_down(len(self.down), False)

@@ -9,8 +9,8 @@ from mqttwist.wire.packet import MQTT_3_1, MQTT_3_1_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from tests.session.rig import (
     FlowTestCase,
+    Link,
     Packets,
-    RecordingConnection,
     packet_ids,
     payloads,
     pubacks,
@@ -30,11 +30,11 @@ class ReconnectionTests(FlowTestCase):
 
     def test_nothing_to_send(self) -> None:
         """What was acknowledged is not sent again."""
-        connection = self.connect()
+        link = self.connect()
         self.deliver(b"a", 1)
         self.deliver(b"b", 2)
-        connection.receive(PubAck(1), PubRec(2))
-        connection.receive(PubComp(2))
+        link.receive(PubAck(1), PubRec(2))
+        link.receive(PubComp(2))
         self.flow.detach()
         self.assertEqual(self.connect().sent(), [])
 
@@ -43,24 +43,24 @@ class ReconnectionTests(FlowTestCase):
         for version in (MQTT_3_1, MQTT_3_1_1, MQTT_5):
             with self.subTest(version=version):
                 self.flow = self.make_flow()
-                connection = self.connect(version=version)
+                link = self.connect(version=version)
                 for payload, qos in ((b"a", 1), (b"b", 2), (b"c", 2), (b"d", 1)):
                     self.deliver(payload, qos)
-                connection.receive(PubRec(2))
+                link.receive(PubRec(2))
                 self.flow.detach()
-                connection = self.connect(version=version)
+                link = self.connect(version=version)
                 expected = [*again(b"a", 1, 1), PubRel(2), *again(b"c", 2, 3), *again(b"d", 1, 4)]
-                self.assertEqual(connection.sent(), expected)
-                connection.receive(PubAck(1), PubComp(2), PubRec(3), PubAck(4))
-                self.assertEqual(connection.sent(), [PubRel(3)])
-                connection.receive(PubComp(3))
+                self.assertEqual(link.sent(), expected)
+                link.receive(PubAck(1), PubComp(2), PubRec(3), PubAck(4))
+                self.assertEqual(link.sent(), [PubRel(3)])
+                link.receive(PubComp(3))
                 self.assertEqual(len(self.flow.in_flight), 0)
 
     def test_order_is_not_that_of_the_ids(self) -> None:
         """The original order counts, also where the identifiers have gone round [MQTT-4.6.0-1]."""
-        connection = self.connect(quota=65_535)
+        link = self.connect(quota=65_535)
         self.deliver_many(65_534)
-        connection.receive(*pubacks(*range(1, 65_535)))
+        link.receive(*pubacks(*range(1, 65_535)))
         for payload in (b"a", b"b", b"c"):
             self.deliver(payload, 1)
         self.flow.detach()
@@ -73,10 +73,10 @@ class ReconnectionTests(FlowTestCase):
         self.deliver(b"b", 1)
         self.flow.detach()
         self.deliver(b"c", 1)
-        connection = self.connect(quota=10)
+        link = self.connect(quota=10)
         self.deliver(b"d", 1)
         expected = [*again(b"a", 1, 1), publish(b"b", 1, 2), publish(b"c", 1, 3), publish(b"d", 1, 4)]
-        self.assertEqual(connection.sent(), expected)
+        self.assertEqual(link.sent(), expected)
 
     def test_again_and_again(self) -> None:
         """Each reconnection sends it again until it is acknowledged."""
@@ -128,12 +128,12 @@ class ReconnectionTests(FlowTestCase):
         self.deliver(b"b", 1)
         self.deliver(bytes(100), 1)
         self.flow.detach()
-        connection = self.connect(quota=1, maximum_packet_size=50)
-        self.assertEqual(connection.sent(), again(b"b", 1, 2))
+        link = self.connect(quota=1, maximum_packet_size=50)
+        self.assertEqual(link.sent(), again(b"b", 1, 2))
         self.assertEqual(self.dropped(), [("client", PACKET_TOO_LARGE, 1)])
         self.deliver(b"d", 1)
-        connection.receive(PubAck(2))
-        self.assertEqual(connection.sent(), [publish(b"d", 1, 4)])
+        link.receive(PubAck(2))
+        self.assertEqual(link.sent(), [publish(b"d", 1, 4)])
         self.assertEqual(self.dropped(), [("client", PACKET_TOO_LARGE, 1)])
 
 
@@ -150,116 +150,116 @@ class SmallerQuotaTests(FlowTestCase):
     def test_publish_waits(self) -> None:
         """No more than the new quota goes out at once; the rest follows in its order [MQTT-3.3.4-9]."""
         self.lose(1, 2, 1, 1)
-        connection = self.connect(quota=2)
-        self.assertEqual(connection.sent(), again(b"a", 1, 1) + again(b"b", 2, 2))
-        connection.receive(PubRec(2))
-        self.assertEqual(connection.sent(), [PubRel(2)])
-        connection.receive(PubComp(2))
-        self.assertEqual(connection.sent(), again(b"c", 1, 3))
-        connection.receive(PubAck(1), PubAck(3))
-        self.assertEqual(connection.sent(), again(b"d", 1, 4))
+        link = self.connect(quota=2)
+        self.assertEqual(link.sent(), again(b"a", 1, 1) + again(b"b", 2, 2))
+        link.receive(PubRec(2))
+        self.assertEqual(link.sent(), [PubRel(2)])
+        link.receive(PubComp(2))
+        self.assertEqual(link.sent(), again(b"c", 1, 3))
+        link.receive(PubAck(1), PubAck(3))
+        self.assertEqual(link.sent(), again(b"d", 1, 4))
 
     def test_qos_0_does_not_wait(self) -> None:
         """QoS 0 needs no quota: it goes out before what is still to be sent again."""
         self.lose(1, 1)
         self.deliver(b"waiting", 0)
-        connection = self.connect(quota=1)
+        link = self.connect(quota=1)
         self.deliver(b"new", 0)
-        self.assertEqual(payloads(connection.sent()), [b"a", b"waiting", b"new"])
+        self.assertEqual(payloads(link.sent()), [b"a", b"waiting", b"new"])
 
     def test_new_messages_wait(self) -> None:
         """New messages wait until everything was sent again, and then for the quota."""
         self.lose(1, 1, 1)
-        connection = self.connect(quota=2)
+        link = self.connect(quota=2)
         self.deliver(b"new", 1)
         self.deliver(b"newer", 1)
-        self.assertEqual(payloads(connection.sent()), [b"a", b"b"])
-        connection.receive(PubAck(1))
-        self.assertEqual(payloads(connection.sent()), [b"c"])
-        connection.receive(PubAck(2))
-        self.assertEqual(payloads(connection.sent()), [b"new"])
-        connection.receive(PubAck(3))
-        self.assertEqual(payloads(connection.sent()), [b"newer"])
+        self.assertEqual(payloads(link.sent()), [b"a", b"b"])
+        link.receive(PubAck(1))
+        self.assertEqual(payloads(link.sent()), [b"c"])
+        link.receive(PubAck(2))
+        self.assertEqual(payloads(link.sent()), [b"new"])
+        link.receive(PubAck(3))
+        self.assertEqual(payloads(link.sent()), [b"newer"])
 
     def test_pubrel_does_not_wait(self) -> None:
         """PUBREL is never delayed by the quota [MQTT-3.3.4-10], and keeps its place if it can."""
-        connection = self.connect()
+        link = self.connect()
         for payload in (b"a", b"b", b"c", b"d", b"e"):
             self.deliver(payload, 2)
-        connection.receive(*pubrecs(2, 4, 5))
+        link.receive(*pubrecs(2, 4, 5))
         self.flow.detach()
-        connection = self.connect(quota=2)
-        self.assertEqual(connection.sent(), [*again(b"a", 2, 1), PubRel(2), PubRel(4), PubRel(5)])
-        connection.receive(*pubcomps(2, 4))
-        self.assertEqual(connection.sent(), [])
-        connection.receive(PubComp(5))
-        self.assertEqual(connection.sent(), again(b"c", 2, 3))
+        link = self.connect(quota=2)
+        self.assertEqual(link.sent(), [*again(b"a", 2, 1), PubRel(2), PubRel(4), PubRel(5)])
+        link.receive(*pubcomps(2, 4))
+        self.assertEqual(link.sent(), [])
+        link.receive(PubComp(5))
+        self.assertEqual(link.sent(), again(b"c", 2, 3))
 
     def test_more_pubrels_than_quota(self) -> None:
         """More PUBRELs than the quota allows messages hold new messages back only until they are answered."""
-        connection = self.connect()
+        link = self.connect()
         for payload in (b"a", b"b", b"c"):
             self.deliver(payload, 2)
-        connection.receive(*pubrecs(1, 2, 3))
+        link.receive(*pubrecs(1, 2, 3))
         self.flow.detach()
-        connection = self.connect(quota=1)
-        self.assertEqual(connection.sent(), [PubRel(1), PubRel(2), PubRel(3)])
+        link = self.connect(quota=1)
+        self.assertEqual(link.sent(), [PubRel(1), PubRel(2), PubRel(3)])
         self.deliver(b"d", 1)
-        connection.receive(*pubcomps(1, 2))
-        self.assertEqual(connection.sent(), [])
-        connection.receive(PubComp(3))
-        self.assertEqual(connection.sent(), [publish(b"d", 1, 4)])
+        link.receive(*pubcomps(1, 2))
+        self.assertEqual(link.sent(), [])
+        link.receive(PubComp(3))
+        self.assertEqual(link.sent(), [publish(b"d", 1, 4)])
 
     def test_puback_before_it_is_sent_again(self) -> None:
         """What is acknowledged before it was sent again is not sent again, and frees nothing of the quota."""
         self.lose(1, 1, 1, 1, 1)
-        connection = self.connect(quota=2)
-        self.assertEqual(packet_ids(connection.sent()), [1, 2])
-        connection.receive(*pubacks(4, 5))
-        self.assertEqual(connection.sent(), [])
-        connection.receive(PubAck(1))
-        self.assertEqual(packet_ids(connection.sent()), [3])
+        link = self.connect(quota=2)
+        self.assertEqual(packet_ids(link.sent()), [1, 2])
+        link.receive(*pubacks(4, 5))
+        self.assertEqual(link.sent(), [])
+        link.receive(PubAck(1))
+        self.assertEqual(packet_ids(link.sent()), [3])
         self.deliver(b"new", 1)
-        connection.receive(PubAck(2))
-        self.assertEqual(payloads(connection.sent()), [b"new"])
+        link.receive(PubAck(2))
+        self.assertEqual(payloads(link.sent()), [b"new"])
 
     def test_last_one_acknowledged_before_it_is_sent_again(self) -> None:
         """When that was the last to be sent again, what waits is next, as far as the quota goes."""
         self.lose(1, 1)
-        connection = self.connect(quota=1)
+        link = self.connect(quota=1)
         self.deliver(b"new", 1)
-        connection.receive(PubAck(2))
-        self.assertEqual(payloads(connection.sent()), [b"a"])
-        connection.receive(PubAck(1))
-        self.assertEqual(payloads(connection.sent()), [b"new"])
+        link.receive(PubAck(2))
+        self.assertEqual(payloads(link.sent()), [b"a"])
+        link.receive(PubAck(1))
+        self.assertEqual(payloads(link.sent()), [b"new"])
 
     def test_pubrec_before_it_is_sent_again(self) -> None:
         """PUBREC for what was not sent again yet: PUBREL, and no PUBLISH any more [MQTT-4.3.3-6]."""
         self.lose(2, 2, 2)
-        connection = self.connect(quota=1)
-        connection.sent()
-        connection.receive(PubRec(2))
-        self.assertEqual(connection.sent(), [PubRel(2)])
-        connection.receive(PubRec(1), PubComp(1))
-        self.assertEqual(connection.sent(), [PubRel(1)])
-        connection.receive(PubComp(2))
-        self.assertEqual(connection.sent(), again(b"c", 2, 3))
+        link = self.connect(quota=1)
+        link.sent()
+        link.receive(PubRec(2))
+        self.assertEqual(link.sent(), [PubRel(2)])
+        link.receive(PubRec(1), PubComp(1))
+        self.assertEqual(link.sent(), [PubRel(1)])
+        link.receive(PubComp(2))
+        self.assertEqual(link.sent(), again(b"c", 2, 3))
 
     def test_error_before_it_is_sent_again(self) -> None:
         """What gets an error before it was sent again is not sent again [MQTT-4.4.0-2]."""
         self.lose(1, 1, 2)
-        connection = self.connect(quota=1)
-        connection.sent()
-        connection.receive(PubAck(2, 0x80), PubRec(3, 0x80), PubAck(1))
-        self.assertEqual(connection.sent(), [])
+        link = self.connect(quota=1)
+        link.sent()
+        link.receive(PubAck(2, 0x80), PubRec(3, 0x80), PubAck(1))
+        self.assertEqual(link.sent(), [])
         self.assertEqual(len(self.flow.in_flight), 0)
         self.assertEqual(self.dropped(), [("client", REFUSED, 2)])
 
     def test_lost_again_half_way(self) -> None:
         """If the connection is lost half way, the next begins anew with all that is unacknowledged."""
         self.lose(1, 1, 1)
-        connection = self.connect(quota=1)
-        connection.receive(PubAck(1))
+        link = self.connect(quota=1)
+        link.receive(PubAck(1))
         self.flow.detach()
         self.assertEqual(packet_ids(self.connect().sent()), [2, 3])
 
@@ -278,56 +278,55 @@ class LargeResumptionTests(FlowTestCase):
     def test_in_portions(self) -> None:
         """It is written in portions of about `PUMP_LIMIT`, each when the one before is written."""
         self.lose(10)
-        connection = self.connect(quota=20)
-        self.assertEqual(len(connection.recorder.writes), 3)
-        self.assertLess(max(map(len, connection.recorder.writes)), PUMP_LIMIT + len(self.payload) + 1000)
-        self.assertEqual(packet_ids(connection.sent()), list(range(1, 11)))
+        link = self.connect(quota=20)
+        self.assertEqual(len(link.recorder.writes), 3)
+        self.assertLess(max(map(len, link.recorder.writes)), PUMP_LIMIT + len(self.payload) + 1000)
+        self.assertEqual(packet_ids(link.sent()), list(range(1, 11)))
 
     def test_transport_full(self) -> None:
         """It stops when the transport is full and goes on when it is ready; new messages come last."""
         self.lose(10)
-        connection = self.connect(quota=20, room=1)
-        self.assertEqual(packet_ids(connection.sent()), [1, 2, 3, 4])
+        link = self.connect(quota=20, room=1)
+        self.assertEqual(packet_ids(link.sent()), [1, 2, 3, 4])
         self.deliver(b"new", 1)
-        connection.receive(PubAck(1), PubAck(9))
-        self.assertEqual(connection.sent(), [])
-        connection.recorder.room = None
-        connection.transport_ready()
-        self.assertEqual(packet_ids(connection.sent()), [5, 6, 7, 8, 10, 11])
+        link.receive(PubAck(1), PubAck(9))
+        self.assertEqual(link.sent(), [])
+        link.recorder.room = None
+        link.connection.transport_ready()
+        self.assertEqual(packet_ids(link.sent()), [5, 6, 7, 8, 10, 11])
 
     def test_same_turn(self) -> None:
         """A message that comes in the turn of the reconnection stays behind all portions [MQTT-4.6.0-5]."""
         self.lose(10)
-        connection = RecordingConnection(self.turn, self.metrics)
-        connection.flow = self.flow
-        self.flow.attach(connection, 20, 0)
+        link = Link(self.broker, flow=self.flow)
+        self.flow.attach(link.connection, 20, 0)
         self.flow.resume()
         self.assertFalse(self.flow.is_ready)
         self.deliver(b"new", 1)
-        self.assertEqual(packet_ids(connection.sent()), list(range(1, 12)))
+        self.assertEqual(packet_ids(link.sent()), list(range(1, 12)))
 
     def test_pubrels_before_the_portions(self) -> None:
         """PUBRELs don't wait for the portions."""
-        connection = self.connect(quota=20)
+        link = self.connect(quota=20)
         for _ in range(8):
             self.deliver(self.payload, 2)
-        connection.receive(PubRec(8))
+        link.receive(PubRec(8))
         self.flow.detach()
-        connection = self.connect(quota=20, room=1)
-        self.assertEqual(connection.sent()[-1], PubRel(8))
-        connection.recorder.room = None
-        connection.transport_ready()
-        self.assertEqual(packet_ids(connection.sent()), [5, 6, 7])
+        link = self.connect(quota=20, room=1)
+        self.assertEqual(link.sent()[-1], PubRel(8))
+        link.recorder.room = None
+        link.connection.transport_ready()
+        self.assertEqual(packet_ids(link.sent()), [5, 6, 7])
 
 
 class OverdueTests(FlowTestCase):
     """`send_overdue`: what a 3.x client has not acknowledged in time is sent again."""
 
-    def overdue(self, connection: RecordingConnection, retry_interval: float = 20.0) -> Packets:
+    def overdue(self, link: Link, retry_interval: float = 20.0) -> Packets:
         self.turn.begin()
         count = self.flow.send_overdue(retry_interval)
         self.turn.end()
-        packets = connection.sent()
+        packets = link.sent()
         self.assertEqual(len(packets), count)
         return packets
 
@@ -336,30 +335,30 @@ class OverdueTests(FlowTestCase):
         for version in (MQTT_3_1, MQTT_3_1_1):
             with self.subTest(version=version):
                 self.flow = self.make_flow()
-                connection = self.connect(version=version)
+                link = self.connect(version=version)
                 self.deliver(b"a", 1)
                 self.deliver(b"b", 2)
                 self.clock.advance(19)
                 self.deliver(b"c", 1)
-                connection.receive(PubRec(2))
-                connection.sent()
-                self.assertEqual(self.overdue(connection), [])
+                link.receive(PubRec(2))
+                link.sent()
+                self.assertEqual(self.overdue(link), [])
                 self.clock.advance(1)
-                self.assertEqual(self.overdue(connection), again(b"a", 1, 1))
-                self.assertEqual(self.overdue(connection), [])
+                self.assertEqual(self.overdue(link), again(b"a", 1, 1))
+                self.assertEqual(self.overdue(link), [])
                 self.clock.advance(19)
-                self.assertEqual(self.overdue(connection), [PubRel(2), *again(b"c", 1, 3)])
-                connection.receive(PubAck(1), PubComp(2), PubAck(3))
+                self.assertEqual(self.overdue(link), [PubRel(2), *again(b"c", 1, 3)])
+                link.receive(PubAck(1), PubComp(2), PubAck(3))
                 self.clock.advance(100)
-                self.assertEqual(self.overdue(connection), [])
+                self.assertEqual(self.overdue(link), [])
 
     def test_never_in_version_5(self) -> None:
         """In MQTT 5.0 nothing is sent again on a connection that lasts [MQTT-4.4.0-1]."""
-        connection = self.connect(version=MQTT_5)
+        link = self.connect(version=MQTT_5)
         self.deliver(b"a", 1)
-        connection.sent()
+        link.sent()
         self.clock.advance(1000)
-        self.assertEqual(self.overdue(connection), [])
+        self.assertEqual(self.overdue(link), [])
 
     def test_not_while_away(self) -> None:
         """A client that is away is sent nothing."""
@@ -371,14 +370,14 @@ class OverdueTests(FlowTestCase):
 
     def test_not_to_a_full_transport(self) -> None:
         """A client that does not read is not sent the same again; nothing was lost, it is only slow."""
-        connection = self.connect(version=MQTT_3_1_1)
+        link = self.connect(version=MQTT_3_1_1)
         self.deliver(b"a", 1)
-        connection.sent()
-        connection.transport_full()
+        link.sent()
+        link.connection.transport_full()
         self.clock.advance(1000)
-        self.assertEqual(self.overdue(connection), [])
-        connection.transport_ready()
-        self.assertEqual(self.overdue(connection), again(b"a", 1, 1))
+        self.assertEqual(self.overdue(link), [])
+        link.connection.transport_ready()
+        self.assertEqual(self.overdue(link), again(b"a", 1, 1))
 
     def test_not_while_resuming(self) -> None:
         """While a reconnection still has to send again, it does that first."""
@@ -386,20 +385,20 @@ class OverdueTests(FlowTestCase):
         self.deliver(b"a", 1)
         self.deliver(b"b", 1)
         self.flow.detach()
-        connection = self.connect(version=MQTT_3_1_1, quota=1)
-        connection.sent()
+        link = self.connect(version=MQTT_3_1_1, quota=1)
+        link.sent()
         self.clock.advance(1000)
-        self.assertEqual(self.overdue(connection), [])
-        connection.receive(PubAck(1))
-        self.assertEqual(connection.sent(), again(b"b", 1, 2))
+        self.assertEqual(self.overdue(link), [])
+        link.receive(PubAck(1))
+        self.assertEqual(link.sent(), again(b"b", 1, 2))
 
     def test_a_portion_at_a_time(self) -> None:
         """One call sends about `PUMP_LIMIT` bytes; the next goes on behind it."""
-        connection = self.connect(version=MQTT_3_1_1)
+        link = self.connect(version=MQTT_3_1_1)
         for _ in range(8):
             self.deliver(bytes(PUMP_LIMIT // 4), 1)
-        connection.sent()
+        link.sent()
         self.clock.advance(20)
-        self.assertEqual(packet_ids(self.overdue(connection)), [1, 2, 3, 4])
-        self.assertEqual(packet_ids(self.overdue(connection)), [5, 6, 7, 8])
-        self.assertEqual(packet_ids(self.overdue(connection)), [])
+        self.assertEqual(packet_ids(self.overdue(link)), [1, 2, 3, 4])
+        self.assertEqual(packet_ids(self.overdue(link)), [5, 6, 7, 8])
+        self.assertEqual(packet_ids(self.overdue(link)), [])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.session.metrics import Drops, Metrics
+from mqttwist.broker.broker import Broker
+from mqttwist.session.metrics import Drops
 from mqttwist.session.session import NEVER, Session, Subscription
-from mqttwist.session.turn import Turn
 from mqttwist.session.waiting import QueueLimits
+from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.message import Message
 from mqttwist.wire.subscribe import SubscriptionOptions
-from tests.session.rig import RecordingConnection
+from tests.session.rig import Link
 
 
 class SessionTests(SynchronousTestCase):
@@ -19,12 +20,10 @@ class SessionTests(SynchronousTestCase):
         self.drops = Drops()
         self.session = Session("client", QueueLimits(2, 0, True), self.drops)
 
-    def connect(self) -> RecordingConnection:
-        connection = RecordingConnection(Turn(Clock().seconds), Metrics())
-        connection.flow = self.session.outgoing
-        self.session.outgoing.attach(connection, 10, 0)
+    def connect(self) -> None:
+        link = Link(Broker(MemoryStore(), Clock().seconds))
+        self.session.outgoing.attach(link.connection, 10, 0)
         self.session.outgoing.resume()
-        return connection
 
     def test_new(self) -> None:
         """A new session has no subscriptions, no messages, no connection, and ends with its first."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.session.metrics import Metrics
-from mqttwist.session.turn import Turn
-from tests.session.rig import RecordingConnection, RecordingTransport
+from mqttwist.broker.broker import Broker
+from mqttwist.session.connection import Connection
+from mqttwist.stores.memory import MemoryStore
+from tests.session.rig import Link, RecordingTransport
 
 
 class BrokenTransport(RecordingTransport):
@@ -27,7 +28,7 @@ class BrokenTransport(RecordingTransport):
 class AnsweringTransport(RecordingTransport):
     """Lets another connection answer what is written at once, in a turn of its own."""
 
-    def __init__(self, other: RecordingConnection) -> None:
+    def __init__(self, other: Connection) -> None:
         super().__init__()
         self.other = other
 
@@ -41,11 +42,13 @@ class AnsweringTransport(RecordingTransport):
 class TurnTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.turn = Turn(self.clock.seconds)
-        self.connections = [RecordingConnection(self.turn, Metrics()) for _ in range(3)]
+        broker = Broker(MemoryStore(), self.clock.seconds)
+        self.turn = broker.turn
+        self.links = [Link(broker) for _ in range(3)]
+        self.connections = [link.connection for link in self.links]
 
     def writes(self) -> list[list[bytes]]:
-        return [connection.recorder.writes for connection in self.connections]
+        return [link.recorder.writes for link in self.links]
 
     def test_time(self) -> None:
         """`now` is read at the start of a turn and stays as it is till the next."""
@@ -75,7 +78,7 @@ class TurnTests(SynchronousTestCase):
         self.turn.end()
         first.send(b"b")
         self.turn.end()
-        self.assertEqual(first.recorder.writes, [b"a", b"b"])
+        self.assertEqual(self.writes()[0], [b"a", b"b"])
 
     def test_write_that_fails(self) -> None:
         """A transport that fails keeps no other connection from being written to in the next turn."""
@@ -99,4 +102,4 @@ class TurnTests(SynchronousTestCase):
                 self.turn.end()
                 self.assertEqual([connection.outbox for connection in self.connections], [[], [], []])
                 self.assertEqual(transport.writes, [b"a"])
-                self.assertEqual(b"".join(first.recorder.writes), b"aanswer to a")
+                self.assertEqual(b"".join(self.writes()[answering - 1]), b"aanswer to a")
