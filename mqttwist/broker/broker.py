@@ -41,8 +41,8 @@ class Broker:
     """`clock` answers seconds from any origin; `new_client_id` makes the ids that clients are assigned."""
 
     __slots__ = (
-        "_connections", "deadlines", "drops", "login", "metrics", "new_client_id", "observer", "router",
-        "sessions", "settings", "trace", "turn",
+        "_connections", "_refused", "deadlines", "drops", "login", "metrics", "new_client_id", "observer",
+        "router", "sessions", "settings", "trace", "turn",
     )  # fmt: skip
 
     settings: Settings
@@ -57,6 +57,7 @@ class Broker:
     router: Router
     sessions: Sessions
     _connections: set[ServerConnection]
+    _refused: dict[tuple[str, int], tuple[int, str]]  # (client id, Reason Code): how many, the last topic
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class Broker:
         self.drops = Drops()
         self.deadlines = Deadlines()
         self._connections = set()
+        self._refused = {}
         limits = QueueLimits(
             self.settings.queue_messages, self.settings.queue_bytes, self.settings.queue_qos_0 == 1
         )
@@ -111,7 +113,7 @@ class Broker:
         for connection in list(self._connections):
             connection.shut_down()
         self.turn.end()
-        self.report_drops()
+        self.report()
 
     # Time
 
@@ -119,7 +121,7 @@ class Broker:
         """Do what is due: keep alive, timeouts, expiry, wills. Call it about once a second."""
         self.deadlines.tick(self.turn.begin())
         self.turn.end()
-        self.report_drops()
+        self.report()
 
     def send_overdue(self) -> None:
         """Send again what 3.x clients have not acknowledged for `retry_interval`: to be called often."""
@@ -130,10 +132,19 @@ class Broker:
             connection.send_overdue(self.settings.retry_interval)
         self.turn.end()
 
-    def report_drops(self) -> None:
-        """Tell the observer what was dropped since the last report."""
+    def publish_refused(self, client_id: str, topic_name: str, reason_code: int) -> None:
+        """Count a message that was not accepted: a client that goes on for ever makes one line a second."""
+        key = (client_id, reason_code)
+        messages = self._refused[key][0] if key in self._refused else 0
+        self._refused[key] = (messages + 1, topic_name)
+
+    def report(self) -> None:
+        """Tell the observer what was dropped and what was not accepted since the last report."""
         for client_id, reason, messages in self.drops.take():
             self.observer.dropped(client_id, reason, messages)
+        refused, self._refused = self._refused, {}
+        for (client_id, reason_code), (messages, topic_name) in refused.items():
+            self.observer.publish_refused(client_id, topic_name, reason_code, messages)
 
     # In-process use
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mqttwist.broker.broker import Broker
 
 SUCCESS: Final = 0x00
+CONNECT_LIMIT: Final = 512 << 10  # bytes; room for all its fields, and little for whoever has not logged in
 REASON_LIMIT: Final = 500  # characters of a Reason String; what a peer has sent may be quoted in it
 
 
@@ -64,7 +65,7 @@ class ServerConnection(Connection):
 
     __slots__ = (
         "_broker", "_keep_alive_due", "_login_is_pending", "_on_end", "_publisher", "_subscriber", "_timeout",
-        "connect", "session",
+        "cancel_login", "connect", "session",
     )  # fmt: skip
 
     connect: Connect | None  # the CONNECT, once it came
@@ -76,12 +77,12 @@ class ServerConnection(Connection):
     _keep_alive_due: Deadline | None
     _login_is_pending: bool
     _on_end: Callable[[], object] | None
+    cancel_login: Callable[[], object] | None  # set by a login that takes its time; called if the client goes
 
     def __init__(self, broker: Broker, transport: Transport, peer: str) -> None:
         settings = broker.settings
-        super().__init__(
-            transport, broker.turn, broker.metrics, settings.maximum_packet_size, peer, broker.trace
-        )
+        limit = min(settings.maximum_packet_size, CONNECT_LIMIT)
+        super().__init__(transport, broker.turn, broker.metrics, limit, peer, broker.trace)
         self.connect = None
         self.session = None
         self._broker = broker
@@ -90,6 +91,7 @@ class ServerConnection(Connection):
         self._keep_alive_due = None
         self._login_is_pending = False
         self._on_end = None
+        self.cancel_login = None
         self._timeout = broker.deadlines.at(
             broker.turn.now + settings.connect_timeout, self._connect_timed_out
         )
@@ -147,6 +149,7 @@ class ServerConnection(Connection):
         self.set_version(version)
         connect = Connect.decode(decoder.data, decoder.body, decoder.end)
         self.connect = connect
+        decoder.maximum_packet_size = self._broker.settings.maximum_packet_size
         if connect.properties.maximum_packet_size is not None:
             self.peer_maximum_packet_size = connect.properties.maximum_packet_size
         refusal = Admission(self._broker).refusal(connect)
@@ -159,10 +162,16 @@ class ServerConnection(Connection):
             self._login_is_pending = True
             self.pause_reading()
 
-    def accept(self, authority: Authority | None, on_end: Callable[[], object] | None = None) -> bool:
+    def accept(
+        self,
+        authority: Authority | None,
+        on_end: Callable[[], object] | None = None,
+        identity: str | None = None,
+    ) -> bool:
         """The login is through; False when the client has gone meanwhile or is refused all the same.
 
         An `authority` of None may do everything. `on_end` is called when an accepted connection has ended.
+        `identity` is who has been proven to be there, None if nobody was asked: nobody else gets the session.
         """
         connect = self.connect
         if self.state != AUTHENTICATING or connect is None:
@@ -180,7 +189,7 @@ class ServerConnection(Connection):
         self._cancel_timeout()
         self._on_end = on_end
         session, connack.session_present = self._broker.sessions.open(
-            self, connect, admission.expiry_interval(connect), authority
+            self, connect, admission.expiry_interval(connect), authority, identity
         )
         self.session = session
         router, settings = self._broker.router, self._broker.settings
@@ -194,6 +203,8 @@ class ServerConnection(Connection):
         self.last_received = self.turn.now  # while the login was waited for, nothing was read
         self._watch_keep_alive(connack.properties.server_keep_alive or connect.keep_alive)
         self._broker.observer.connected(self, connack.session_present)
+        connect.password = None  # what is not needed any more may be large, or secret
+        connect.properties.user_properties = ()
         self._go_on()
         return True
 
@@ -249,8 +260,10 @@ class ServerConnection(Connection):
             )
             return
         self._keep_alive_due = None
-        # [MQTT-3.1.2-22]
-        self.disconnect(ReasonCode.KEEP_ALIVE_TIMEOUT.value, f"nothing heard for {limit:g} s")
+        if self.reading_is_paused:  # what it may have said was not read
+            self.disconnect(ReasonCode.QUOTA_EXCEEDED.value, f"has not read what was sent for {limit:g} s")
+        else:  # [MQTT-3.1.2-22]
+            self.disconnect(ReasonCode.KEEP_ALIVE_TIMEOUT.value, f"nothing heard for {limit:g} s")
 
     # PUBLISH and its acknowledgements (3.3 - 3.7)
 
@@ -261,7 +274,7 @@ class ServerConnection(Connection):
             return
         reason_code = publisher.received(publish)
         if reason_code >= 0x80:
-            self._broker.observer.publish_refused(self, publish.topic_name, reason_code)
+            self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
         if publish.qos:
             self._acknowledge(PUBACK if publish.qos == 1 else PUBREC, publish.packet_id, reason_code)
 
@@ -377,17 +390,20 @@ class ServerConnection(Connection):
             self.version = MQTT_5 if version & 0x7F > MQTT_5 else 4
             self.send_packet(ConnAck(False, ReasonCode.UNSUPPORTED_PROTOCOL_VERSION.value))
 
-    def disconnect(self, reason_code: int, text: str) -> None:
-        """Send the client away: DISCONNECT with `reason_code` for MQTT 5.0, a plain close for 3.x."""
+    def disconnect(self, reason_code: int, text: str, note: str = "") -> None:
+        """Send the client away: DISCONNECT with `reason_code` for MQTT 5.0, a plain close for 3.x.
+
+        The `text` is said to the client, the `note` to the log only.
+        """
         if self.state != CONNECTED:
             return
         if self.version == MQTT_5:
             self.send_packet(self._explain(Disconnect(reason_code), text))
-        self._end(f"{text} (0x{reason_code:02X})", send_will=True)
+        self._end(f"{text}{' ' + note if note else ''} (0x{reason_code:02X})", send_will=True)
 
     def taken_over(self, by: str) -> None:
         """The client has connected once more, from `by`."""
-        self.disconnect(ReasonCode.SESSION_TAKEN_OVER.value, f"session taken over by {by}")
+        self.disconnect(ReasonCode.SESSION_TAKEN_OVER.value, "session taken over", f"by {by}")
 
     def shut_down(self) -> None:
         """The Server stops."""
@@ -413,8 +429,12 @@ class ServerConnection(Connection):
         if self._keep_alive_due is not None:
             self._keep_alive_due.cancel()
             self._keep_alive_due = None
+        was_authenticating = self.state == AUTHENTICATING
         self.close()
         self._broker.disconnected(self)
+        cancel_login, self.cancel_login = self.cancel_login, None
+        if was_authenticating and cancel_login is not None:
+            cancel_login()
 
     def _explain(self, packet: ConnAck | Disconnect, text: str) -> Packet:
         """Add a Reason String, if the client wants to know about problems (3.1.2.11.7) and it fits."""

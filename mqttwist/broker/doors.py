@@ -53,8 +53,8 @@ class Observer(Protocol):
     def unsubscribed(self, connection: ServerConnection, topic_filter: str, reason_code: int) -> object:
         """A subscription was removed, or (0x11) there was none."""
 
-    def publish_refused(self, connection: ServerConnection, topic_name: str, reason_code: int) -> object:
-        """A message was not accepted."""
+    def publish_refused(self, client_id: str, topic_name: str, reason_code: int, messages: int) -> object:
+        """So many messages were not accepted since the last call; the last was to `topic_name`."""
 
     def disconnected(self, connection: ServerConnection, cause: str) -> object:
         """A client that was accepted has gone, or was sent away."""
@@ -87,7 +87,7 @@ class SilentObserver:
     def unsubscribed(self, connection: ServerConnection, topic_filter: str, reason_code: int) -> None:
         """Nothing."""
 
-    def publish_refused(self, connection: ServerConnection, topic_name: str, reason_code: int) -> None:
+    def publish_refused(self, client_id: str, topic_name: str, reason_code: int, messages: int) -> None:
         """Nothing."""
 
     def disconnected(self, connection: ServerConnection, cause: str) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.router import Router
 from mqttwist.broker.settings import Settings
+from mqttwist.broker.subscriptions import NAME_LIMIT
 from mqttwist.broker.sys_topics import is_protected
 from mqttwist.session.aliases import InboundAliases
 from mqttwist.session.session import Session
@@ -48,6 +49,10 @@ class Publisher:
         self._maximum_qos = settings.maximum_qos
         self._maximum_topic_levels = settings.maximum_topic_levels
         self._retain_available = settings.retain_available == 1
+
+    @property
+    def client_id(self) -> str:
+        return self._session.client_id
 
     def received(self, publish: Publish) -> int:
         """Take a PUBLISH; answers the Reason Code of its PUBACK or PUBREC. Raises `ProtocolError`."""
@@ -108,6 +113,8 @@ class Publisher:
         key = (publish.topic_name, publish.qos, publish.retain)
         allowed = self._permissions.get(key)
         if allowed is None:
+            if len(publish.topic_name) > NAME_LIMIT:
+                return authority.may_publish(*key)
             if len(self._permissions) >= PERMISSIONS_LIMIT:
                 self._permissions.clear()
             allowed = self._permissions[key] = authority.may_publish(*key)

@@ -97,7 +97,8 @@ class Router:
                 self._store.retained_changed(message.topic_name, None)
             return
         self.retained.set(message)
-        self._store.retained_changed(message.topic_name, message)
+        if not message.topic_name.startswith("$SYS/"):  # the figures of a broker end with it
+            self._store.retained_changed(message.topic_name, message)
         self._expire_retained_later(message)
 
     def _expire_retained_later(self, message: Message) -> None:

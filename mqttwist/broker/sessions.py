@@ -114,8 +114,12 @@ class Sessions:
         connect: Connect,
         expiry_interval: int,
         authority: Authority | None,
+        identity: str | None,
     ) -> tuple[Session, bool]:
-        """The session for an accepted CONNECT, and whether it was there before (Session Present)."""
+        """The session for an accepted CONNECT, and whether it was there before (Session Present).
+
+        A session of somebody else ends: what waits in it, and its subscriptions, are not the new client's.
+        """
         client_id = connect.client_id
         record = self._records.get(client_id)
         if record is not None and record.connection is not None:
@@ -123,6 +127,10 @@ class Sessions:
             record = self._records.get(client_id)
         if record is not None and connect.clean_start:  # [MQTT-3.1.2-4]
             self._end(record, "Clean Start by the client")
+            record = None
+        if record is not None and record.session.identity != identity:
+            before = record.session.identity
+            self._end(record, f"the user {identity!r} took its client id, it was of {before!r}")
             record = None
         is_present = record is not None
         if record is None:
@@ -133,6 +141,7 @@ class Sessions:
         session = record.session
         session.version = connect.version
         session.username = connect.username
+        session.identity = identity
         session.expiry_interval = expiry_interval
         self._router.set_authority(session, authority)
         self._store.session_saved(session)

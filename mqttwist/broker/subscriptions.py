@@ -20,6 +20,7 @@ from mqttwist.wire.message import Message
 from mqttwist.wire.topics import split_share
 
 ROUTES_LIMIT: Final = 131_072
+NAME_LIMIT: Final = 256  # characters; a longer name is looked up anew each time, and never kept
 COST_LIMIT: Final = 1_000_000  # targets and topic levels of all routes together, some 200 bytes each
 
 
@@ -234,6 +235,8 @@ class Subscriptions:
             route.used = True
             return route
         route = self._find(topic_name)
+        if len(topic_name) > NAME_LIMIT:
+            return route
         is_wanted = bool(route.targets or route.groups) and len(self._routes) < self._routes_limit
         if is_wanted or self._was_seen(topic_name):
             self._remember(topic_name, route)

@@ -14,12 +14,12 @@ SYS_PREFIX: Final = "$SYS/"
 
 
 def is_protected(topic_name: str, client_id: str) -> bool:
-    """Whether a client must not publish to `topic_name`: all of `$SYS/` is the broker's own.
+    """Whether a client must not publish to `topic_name`: all of `$SYS` is the broker's own.
 
     But for one: a bridge of Mosquitto says in `$SYS/broker/connection/{client id}/state` whether it is up.
     """
     if not topic_name.startswith(SYS_PREFIX):
-        return False
+        return topic_name == "$SYS"  # which `$SYS/#` matches too (4.7.1.2)
     return topic_name != f"{SYS_PREFIX}broker/connection/{client_id}/state"
 
 

@@ -102,12 +102,13 @@ class LogObserver:
             note=", which it had not subscribed to" if reason_code else "",
         )
 
-    def publish_refused(self, connection: ServerConnection, topic_name: str, reason_code: int) -> None:
+    def publish_refused(self, client_id: str, topic_name: str, reason_code: int, messages: int) -> None:
         broker_log.warn(
-            "{client_id!r} must not publish to {topic_name!r}: {reason}",
-            client_id=_client_id(connection),
+            "{messages} messages of {client_id!r} not accepted, the last to {topic_name!r}: {reason}",
+            client_id=client_id,
             topic_name=topic_name,
             reason=_reason(reason_code),
+            messages=messages,
         )
 
     def disconnected(self, connection: ServerConnection, cause: str) -> None:

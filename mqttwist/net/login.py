@@ -55,7 +55,9 @@ class PortalLogin:
                 log.failure("Error in the logout of {peer}", peer=connection.peer)
 
         # One that allows everything need not be asked for every message.
-        accepted = connection.accept(None if type(authority) is FullAuthority else authority, log_out)
+        known = None if type(authority) is FullAuthority else authority
+        identity = connection.connect.username if connection.connect is not None else None
+        accepted = connection.accept(known, log_out, identity)
         if not accepted:
             log_out()
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Final, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from mqttwist.session.metrics import Metrics
 from mqttwist.session.turn import Turn
 from mqttwist.wire.decoder import UNKNOWN_VERSION, Decoder
 from mqttwist.wire.errors import MQTTError
-from mqttwist.wire.packet import MQTT_5
 
 # The states, named after what is waited for.
 AWAITING_CONNECT: Final = 0
@@ -55,6 +56,7 @@ class Trace(Protocol):
         """`packets` are one or more whole packets as they go out."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection:
     """One Network Connection. `version` is 3, 4 or 5 (or 0 before it is known), `peer` says where from."""
 
@@ -227,5 +229,6 @@ class Connection:
         self.transport.close()
 
     @property
-    def is_version_5(self) -> bool:
-        return self.version == MQTT_5
+    def reading_is_paused(self) -> bool:
+        """Whether nothing is read from the peer, because it does not read what is sent to it."""
+        return self._reading_paused

@@ -33,11 +33,13 @@ class Session:
     """
 
     __slots__ = (
-        "client_id", "expiry_interval", "incoming", "outgoing", "subscriptions", "username", "version",
+        "client_id", "expiry_interval", "identity", "incoming", "outgoing", "subscriptions", "username",
+        "version",
     )  # fmt: skip
 
     client_id: str
-    username: str | None
+    username: str | None  # what the client calls itself
+    identity: str | None  # who it was proven to be; None where nobody was asked
     version: int
     expiry_interval: int
     subscriptions: dict[str, Subscription]
@@ -47,6 +49,7 @@ class Session:
     def __init__(self, client_id: str, limits: QueueLimits, drops: Drops) -> None:
         self.client_id = client_id
         self.username = None
+        self.identity = None
         self.version = 0
         self.expiry_interval = 0
         self.subscriptions = {}

@@ -90,8 +90,8 @@ class RecordingObserver:
     def unsubscribed(self, connection: ServerConnection, topic_filter: str, reason_code: int) -> None:
         self.events.append(("unsubscribed", topic_filter, reason_code))
 
-    def publish_refused(self, connection: ServerConnection, topic_name: str, reason_code: int) -> None:
-        self.events.append(("publish_refused", topic_name, reason_code))
+    def publish_refused(self, client_id: str, topic_name: str, reason_code: int, messages: int) -> None:
+        self.events.append(("publish_refused", client_id, topic_name, reason_code, messages))
 
     def disconnected(self, connection: ServerConnection, cause: str) -> None:
         connect = connection.connect

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mqttwist.broker.connection import RECEIVERS, ServerConnection
+from mqttwist.broker.connection import CONNECT_LIMIT, RECEIVERS, ServerConnection
 from mqttwist.broker.settings import Settings
 from mqttwist.session.connection import AUTHENTICATING, AWAITING_CONNECT, CLOSED, CONNECTED
 from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.connect import ConnAck, Connect, Will
 from mqttwist.wire.control import Auth, Disconnect, PingReq, PingResp
+from mqttwist.wire.datatypes import encode_variable_byte_integer
 from mqttwist.wire.packet import AUTH, CONNECT, PACKET_NAMES, PUBLISH
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
@@ -228,6 +229,17 @@ class ConnectTests(BrokerTestCase):
                 client = self.connected("c", version)
                 client.send_bytes(b"\x30\x80\x10")  # 2048 bytes are to follow
                 self.assertClosed(client, 0x95)
+
+    def test_a_connect_has_a_limit_of_its_own(self) -> None:
+        """Before the login little is kept for a client: a CONNECT of more than 512 KiB is refused unread."""
+        for length, refused in ((CONNECT_LIMIT - 4, False), (CONNECT_LIMIT - 3, True)):
+            client = self.client()
+            client.send_bytes(b"\x10" + encode_variable_byte_integer(length))
+            self.assertEqual(client.is_closed, refused)
+        client = self.connected("c")
+        client.subscribe("a")
+        client.publish("a", b"x" * (CONNECT_LIMIT + 1))
+        self.assertEqual(len(client.take_one(Publish).payload), CONNECT_LIMIT + 1)
 
     def test_an_own_maximum_that_is_too_small(self) -> None:
         """A client that could not even take the CONNACK is told 0x95, or closed, and never left waiting."""

@@ -127,7 +127,7 @@ class QoSTests(BrokerTestCase):
             sender.publish("a", b"", qos)
             receiver.ack(receiver.take_one(Publish), 0x87)
             self.assertEqual(receiver.take(), [])
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual(self.observer.of("dropped"), [("s", REFUSED, 2)])
 
     def test_acknowledgements_of_nothing(self) -> None:
@@ -315,7 +315,7 @@ class ContentTests(BrokerTestCase):
                 self.advance(10)
                 receiver = self.connected("s", version, clean_start=False, **options)
                 self.assertEqual(receiver.payloads(), [b"long"])
-                self.broker.report_drops()
+                self.broker.report()
                 self.assertEqual(self.observer.of("dropped")[-1], ("s", EXPIRED, 1))
                 self.connected("s", version).disconnect()
 
@@ -376,7 +376,7 @@ class ContentTests(BrokerTestCase):
             self.sender.publish("a", b"x" * 100, qos)
             self.sender.publish("a", b"small", qos)
         self.assertEqual(receiver.payloads(), [b"small"] * 3)
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual(self.observer.of("dropped"), [("s", PACKET_TOO_LARGE, 3)])
 
     def test_exactly_the_maximum_packet_size(self) -> None:
@@ -418,7 +418,7 @@ class QueueTests(BrokerTestCase):
         self.sender.publish("a", b"0")
         self.sender.publish("a", b"1", 1)
         self.assertEqual(self.back().payloads(), [b"1"])
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual(self.observer.of("dropped"), [("s", OFFLINE, 1)])
 
     def test_the_queue_is_bounded_in_messages(self) -> None:
@@ -428,7 +428,7 @@ class QueueTests(BrokerTestCase):
         for n, qos in enumerate((1, 0, 0, 1, 2, 1, 0)):
             self.sender.publish("a", b"%d" % n, qos)
         self.assertEqual(self.back().payloads(), [b"0", b"3", b"4"])
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual(self.observer.of("dropped"), [("s", QUEUE_FULL, 4)])
 
     def test_the_queue_is_bounded_in_bytes(self) -> None:
@@ -439,7 +439,7 @@ class QueueTests(BrokerTestCase):
             self.sender.publish("a", bytes(1000), 1)
         waiting = len(self.back().payloads())
         self.assertTrue(10 <= waiting <= 19)
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual(self.observer.of("dropped"), [("s", QUEUE_FULL, 100 - waiting)])
 
     def test_drops_are_counted_by_client(self) -> None:
@@ -475,7 +475,7 @@ class QueueTests(BrokerTestCase):
         self.assertEqual(len(fast.payloads()), 300)
         self.assertEqual(len([one for one in sender.take() if isinstance(one, PubAck)]), 150)
         self.assertFalse(sender.is_closed)
-        self.broker.report_drops()
+        self.broker.report()
         reasons = {reason for client_id, reason, _ in self.observer.of("dropped")}
         self.assertTrue(reasons <= {TRANSPORT_FULL, QUEUE_FULL} and TRANSPORT_FULL in reasons)
         slow.connection.transport_ready()

@@ -161,7 +161,7 @@ class RetainTests(BrokerTestCase):
             client.send_bytes(many.encode(5))
         session = self.broker.sessions.get("s")
         self.assertTrue(session is not None and len(session.outgoing.waiting) <= REPLAY_LIMIT + 300)
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual([(one[0], one[1]) for one in self.observer.of("dropped")], [("s", QUEUE_FULL)])
 
 
@@ -204,7 +204,10 @@ class PermissionTests(BrokerTestCase):
             self.assertEqual(client.take(), [PubAck(1, code), PubRec(2, code)])
             client.publish("open", b"yes", 1)
         self.assertEqual(self.root.payloads(), [b"yes"] * 3)
-        self.assertEqual(len(self.observer.of("publish_refused")), 9)
+        self.broker.tick()
+        self.assertEqual(self.observer.of("publish_refused"), [("c", "closed", 0x87, 9)])
+        self.broker.tick()
+        self.assertEqual(len(self.observer.of("publish_refused")), 1)
 
     def test_answers_are_remembered(self) -> None:
         """The same question is asked once for each connection, and what is remembered is bounded."""

@@ -106,6 +106,45 @@ class CleanStartTests(BrokerTestCase):
         self.assertFalse(first.is_closed)
 
 
+class IdentityTests(BrokerTestCase):
+    """A session is that of whoever has logged in, not of whoever knows the client id."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start(login=lambda connection, connect: connection.accept(None, None, connect.username))
+        self.publisher = self.connected("publisher")
+
+    def test_somebody_else(self) -> None:
+        """Another user with the same client id gets nothing of the session: it ends, and a new one begins."""
+        alice = self.connected("c", username="alice", session_expiry_interval=100)
+        alice.subscribe("secret", qos=1)
+        alice.lose()
+        self.publisher.publish("secret", b"1", 1)
+        for username in ("mallory", None):
+            other = self.client()
+            connack = other.connect("c", False, username=username, session_expiry_interval=100)
+            self.assertFalse(connack.session_present)
+            self.publisher.publish("secret", b"2", 1)
+            self.assertEqual(other.payloads(), [])
+            other.lose()
+        self.assertIn(
+            ("c", "the user 'mallory' took its client id, it was of 'alice'"),
+            self.observer.of("session_ended"),
+        )
+
+    def test_taking_over(self) -> None:
+        """The same holds while the other is connected."""
+        alice = self.connected("c", username="alice", session_expiry_interval=100)
+        other = self.client()
+        self.assertFalse(other.connect("c", False, username="mallory").session_present)
+        self.assertClosed(alice, 0x8E)
+
+    def test_the_same_user(self) -> None:
+        """Who comes back gets the session."""
+        self.connected("c", username="alice", session_expiry_interval=100).lose()
+        self.assertTrue(self.client().connect("c", False, username="alice").session_present)
+
+
 class ExpiryTests(BrokerTestCase):
     def test_expiry(self) -> None:
         """A session ends when its client was away for the Session Expiry Interval, and no earlier."""

@@ -241,14 +241,14 @@ class MemberTests(BrokerTestCase):
         self.start(Settings(queue_messages=1))
         self.member("1").lose()
         self.publish(b"0", b"1")
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual(self.observer.of("dropped"), [(FILTER, NO_MEMBER, 1)])
 
     def test_too_large_for_the_member(self) -> None:
         """A message that is too large for the chosen member is counted once, as its own."""
         self.member("1", maximum_packet_size=50)
         self.publish(bytes(100))
-        self.broker.report_drops()
+        self.broker.report()
         self.assertEqual(self.observer.of("dropped"), [("1", PACKET_TOO_LARGE, 1)])
         self.assertEqual(self.broker.drops.total, 1)
 

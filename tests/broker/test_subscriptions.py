@@ -234,6 +234,14 @@ class CacheTests(SynchronousTestCase):
             self.assertEqual(len(self.cached()), 4)
         self.assertEqual(set(self.subscriptions._cached.matching("#")), self.cached())
 
+    def test_long_names_are_not_kept(self) -> None:
+        """A name of tens of kilobytes is neither cached nor remembered, however often it comes."""
+        self.subscribe("#")
+        for n in range(10):
+            for _ in range(3):
+                self.assertEqual(len(self.subscriptions.route("x" * 60_000 + str(n)).targets), 1)
+        self.assertEqual((self.cached(), self.subscriptions._seen), (set(), set()))
+
     def test_all_routes_in_use(self) -> None:
         """If all were used since, the oldest goes all the same."""
         self.know("a", "b", "c", "d")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mqttwist.broker.sys_topics import SysTopics
+from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.acknowledge import PubAck
 from mqttwist.wire.connect import Will
 from mqttwist.wire.publish import Publish
@@ -105,7 +106,15 @@ class SysTopicsTests(BrokerTestCase):
         bridge.lose()
         self.assertEqual(watcher.payloads(), [b"1", b"0"])
         other = self.connected("other")
-        for topic_name in (own, "$SYS/broker/connection/other", "$SYS/broker/version"):
+        for topic_name in (own, "$SYS/broker/connection/other", "$SYS/broker/version", "$SYS"):
             other.publish(topic_name, b"1", 1)
             self.assertEqual(other.take_one(PubAck).reason_code, 0x87)
         self.assertEqual(self.client().connect("third", will=Will(own, b"0")).reason_code, 0x87)
+
+    def test_the_store_does_not_keep_them(self) -> None:
+        """The figures of a broker are not those of the next: the store never hears of them."""
+        store = MemoryStore()
+        self.start(store=store)
+        SysTopics(self.broker).publish()
+        self.assertTrue(len(self.broker.router.retained) > 10)
+        self.assertEqual(list(store.retained()), [])

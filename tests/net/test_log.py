@@ -120,10 +120,11 @@ class EventTests(ShellTestCase):
         self.set_up_broker(lambda connection, connect: connection.accept(Strict()))
         client = self.connected("a")
         self.said()
-        client.send(Subscribe(1, [SubscriptionOptions("#", 2)]), Publish("other", b"1"))
+        client.send(Subscribe(1, [SubscriptionOptions("#", 2)]), *[Publish("other", b"1")] * 3)
+        self.broker.tick()
         expected = [
             "warn: 'a' must not subscribe to '#': 0x87 not authorized",
-            "warn: 'a' must not publish to 'other': 0x87 not authorized",
+            "warn: 3 messages of 'a' not accepted, the last to 'other': 0x87 not authorized",
         ]
         self.assertEqual(self.said(), expected)
 
