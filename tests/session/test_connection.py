@@ -121,9 +121,8 @@ class ReceivingTests(ConnectionTestCase):
 
     def test_version(self) -> None:
         """What comes is read in the version of the connection, and answered in it."""
-        self.assertTrue(self.connection.is_version_5)
+        self.assertEqual(self.connection.version, MQTT_5)
         link = self.connect("other", MQTT_3_1_1)
-        self.assertFalse(link.connection.is_version_5)
         self.assertEqual(link.connection.version, MQTT_3_1_1)
         link.receive(publish(b"x", 1, 7))
         self.assertEqual(link.sent(), [PubAck(7)])
