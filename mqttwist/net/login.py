@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.cred.portal import Portal
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,6 +19,7 @@ from mqttwist.net.auth import (
     credentials_of,
     login,
 )
+from mqttwist.session.connection import AUTHENTICATING, CLOSED
 from mqttwist.wire.connect import Connect
 from mqttwist.wire.enums import ReasonCode
 
@@ -30,7 +32,10 @@ def _address_of(connection: ServerConnection) -> IAddress:
 
 
 class PortalLogin:
-    """Asks a `twisted.cred` portal for an `IAuthority`."""
+    """Asks a `twisted.cred` portal for an `IAuthority`.
+
+    A login whose client has gone, or whose time is up, is cancelled: nobody waits for it any more.
+    """
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
@@ -44,9 +49,12 @@ class PortalLogin:
             self._accept, self._refuse, callbackArgs=(connection,), errbackArgs=(connection, connect)
         )
         deferred.addErrback(self._report, connection)
+        if connection.state == AUTHENTICATING:
+            connection.cancel_login = deferred.cancel
 
     def _accept(self, avatar: tuple[IAuthority, Logout], connection: ServerConnection) -> None:
         authority, logout = avatar
+        connection.cancel_login = None
 
         def log_out() -> None:
             try:
@@ -62,6 +70,9 @@ class PortalLogin:
             log_out()
 
     def _refuse(self, failure: Failure, connection: ServerConnection, connect: Connect) -> None:
+        connection.cancel_login = None
+        if connection.state == CLOSED and failure.check(CancelledError) is not None:
+            return  # we cancelled it ourselves
         if failure.check(LoginRefused) is not None:
             if connect.username is None and connect.password is None:
                 connection.refuse(ReasonCode.NOT_AUTHORIZED.value, "a user name and password are needed")

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
-from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail, maybeDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -111,25 +111,33 @@ class VerificationQueue:
     def verify(self, hashed: PasswordHash, password: bytes) -> Deferred[bool]:
         """Whether `password` is right. Fails with `ServerBusy` when too many wait already.
 
-        The caller may cancel the answer. A verification that has not begun is left out then; one that
-        runs keeps its turn until its thread is done, or clients that come and go could have any number
-        of them run at once.
+        The caller may cancel the answer. A verification that has not begun is left out then, and its place
+        is free at once; one that runs keeps its turn until its thread is done, or clients that come and go
+        could have any number of them run at once.
         """
         if not self._places:
             return fail(ServerBusy("too many logins wait for their verification"))
         self._places -= 1
-        answer: Deferred[bool] = Deferred()
-        work = self._turns.run(self._begin, answer, hashed, password)
-        work.addBoth(self._leave).addCallbacks(answer.callback, answer.errback)
+        turn = self._turns.acquire()
+
+        def leave_out(answer: Deferred[bool]) -> None:
+            if not turn.called:
+                turn.cancel()
+
+        def begin(turns: DeferredSemaphore) -> Deferred[bool]:
+            return maybeDeferred(self._defer_to_thread, hashed.verify, password).addBoth(self._end_turn)
+
+        def leave(result: Any) -> None:
+            self._places += 1
+            if not answer.called:  # else it was cancelled
+                answer.callback(result)
+
+        answer: Deferred[bool] = Deferred(leave_out)
+        turn.addCallback(begin).addBoth(leave)
         return answer
 
-    def _begin(self, answer: Deferred[bool], hashed: PasswordHash, password: bytes) -> Deferred[bool]:
-        if answer.called:
-            return succeed(False)
-        return self._defer_to_thread(hashed.verify, password)
-
-    def _leave(self, result: Any) -> Any:
-        self._places += 1
+    def _end_turn(self, result: Any) -> Any:
+        self._turns.release()
         return result
 
 

@@ -86,6 +86,14 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(answer) for answer in running], [True, True])
         self.assertIs(self.successResultOf(patient), False)
 
+    def test_cancelled_place_is_free_at_once(self) -> None:
+        """Who leaves before its turn makes room for another, although nothing has been verified yet."""
+        answers = [self.verify() for _ in range(5)]
+        answers[3].cancel()
+        self.failureResultOf(answers[3], CancelledError)
+        self.assertNoResult(self.verify())
+        self.failureResultOf(self.verify(), ServerBusy)
+
     def test_cancelled_while_running(self) -> None:
         """Who leaves while its thread runs keeps the turn until the thread is done."""
         gone = [self.verify(), self.verify()]
