@@ -13,8 +13,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Final, Protocol
 
-from mypy_extensions import mypyc_attr
-
 from mqttwist.session.metrics import Metrics
 from mqttwist.session.turn import Turn
 from mqttwist.wire.decoder import UNKNOWN_VERSION, Decoder
@@ -56,7 +54,6 @@ class Trace(Protocol):
         """`packets` are one or more whole packets as they go out."""
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection:
     """One Network Connection. `version` is 3, 4 or 5 (or 0 before it is known), `peer` says where from."""
 

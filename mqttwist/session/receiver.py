@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from mypy_extensions import mypyc_attr
-
 from mqttwist.wire.message import Message
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Receiver:
     """Takes the messages of its subscriptions. `client_id` names it in logs."""
 
