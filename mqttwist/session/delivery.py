@@ -28,6 +28,7 @@ class Delivery:
 
     __slots__ = (
         "awaiting", "identifiers", "message", "packet_id", "qos", "replayed", "retain", "sent_at", "share",
+        "size",
     )  # fmt: skip
 
     message: Message | None  # None once it is no longer needed
@@ -39,6 +40,7 @@ class Delivery:
     packet_id: int
     awaiting: int
     sent_at: float
+    size: int  # bytes that it takes while it is in flight
 
     def __init__(
         self,
@@ -58,3 +60,4 @@ class Delivery:
         self.packet_id = 0
         self.awaiting = 0
         self.sent_at = 0.0
+        self.size = 0

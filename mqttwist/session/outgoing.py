@@ -4,6 +4,10 @@ A message is sent at once when it can be; else it waits in a bounded queue. Why 
 (`PAUSE_*`). Messages of QoS 1 and 2 stay in `in_flight` under their Packet Identifier, in the order in which
 they were first sent, until the receiver has confirmed them; after a reconnection they are sent again in that
 order.
+
+How many may be in flight the receiver says, and how many bytes the limit of the queue: a message in flight
+takes as much memory as one that waits. The one that reaches the limit in bytes is still sent, so that one,
+however large, can always be in flight.
 """
 
 from __future__ import annotations
@@ -26,12 +30,14 @@ from mqttwist.wire.publish import Publish
 
 PAUSE_NONE: Final = 0
 PAUSE_OFFLINE: Final = 1  # there is no Network Connection
-PAUSE_SEND_QUOTA: Final = 2  # as many messages are unconfirmed as the receiver allows
+PAUSE_SEND_QUOTA: Final = 2  # as much is unconfirmed as the receiver or the limit in bytes allows
 PAUSE_TRANSPORT_FULL: Final = 3  # the receiver reads more slowly than we write
 
 # What a Topic Alias adds to a PUBLISH, in bytes: the property, and with it one more byte each of the Property
 # Length and of the Remaining Length at most.
 ALIAS_SIZE: Final = 3 + 1 + 1
+
+NO_SIZE_QUOTA: Final = 1 << 60
 
 PAUSE_NAMES: Final = ("none", "offline", "send quota", "transport full")
 
@@ -40,15 +46,17 @@ class OutgoingFlow(Receiver):
     """All that is on its way to one client, online or not."""
 
     __slots__ = (
-        "_aliases", "_drops", "_form", "_last_packet_id", "_unsent", "connection", "in_flight", "send_quota",
-        "waiting",
+        "_aliases", "_drops", "_form", "_last_packet_id", "_size_quota", "_unsent", "connection", "in_flight",
+        "in_flight_size", "send_quota", "waiting",
     )  # fmt: skip
 
     connection: Connection | None
     in_flight: dict[int, Delivery]
+    in_flight_size: int  # bytes of the messages that `in_flight` holds
     waiting: WaitingQueue
     send_quota: int  # how many may be unconfirmed on this connection
     _unsent: OrderedDict[int, Delivery]  # of `in_flight`, what is still to be sent again on this connection
+    _size_quota: int  # bytes of messages in flight at which the next one waits
     _last_packet_id: int
     _aliases: OutboundAliases | None
     _form: int  # FORM_MQTT_5 or 0
@@ -58,9 +66,11 @@ class OutgoingFlow(Receiver):
         super().__init__(client_id)
         self.connection = None
         self.in_flight = {}
+        self.in_flight_size = 0
         self.waiting = WaitingQueue(limits)
         self.send_quota = 0
         self._unsent = OrderedDict()
+        self._size_quota = NO_SIZE_QUOTA
         self._last_packet_id = 0
         self._aliases = None
         self._form = 0
@@ -77,6 +87,7 @@ class OutgoingFlow(Receiver):
         """A Network Connection begins; call `resume` when CONNACK is in its outbox."""
         self.connection = connection
         self.send_quota = send_quota
+        self._size_quota = self.waiting.limits.size or NO_SIZE_QUOTA
         self._unsent = OrderedDict(self.in_flight)
         self._form = FORM_MQTT_5 if connection.version == MQTT_5 else 0
         self._aliases = OutboundAliases(topic_alias_maximum) if topic_alias_maximum else None
@@ -119,7 +130,7 @@ class OutgoingFlow(Receiver):
             return PAUSE_OFFLINE
         if connection.blocked:
             return PAUSE_TRANSPORT_FULL
-        if len(self.in_flight) >= self.send_quota or self._unsent:
+        if len(self.in_flight) >= self.send_quota or self.in_flight_size >= self._size_quota or self._unsent:
             return PAUSE_SEND_QUOTA
         return PAUSE_NONE
 
@@ -179,7 +190,10 @@ class OutgoingFlow(Receiver):
         sent = self._send_again(connection) if self._unsent else 0
         while not connection.blocked and sent < PUMP_LIMIT:
             delivery = self.waiting.first()
-            if delivery is None or (delivery.qos and len(self.in_flight) >= self.send_quota):
+            if delivery is None or (
+                delivery.qos
+                and (len(self.in_flight) >= self.send_quota or self.in_flight_size >= self._size_quota)
+            ):
                 return
             self.waiting.pop()
             sent += self._send_waiting(connection, delivery)
@@ -210,6 +224,8 @@ class OutgoingFlow(Receiver):
         delivery.awaiting = PUBACK if delivery.qos == 1 else PUBREC
         delivery.sent_at = connection.turn.now
         self.in_flight[packet_id] = delivery
+        delivery.size = message.size
+        self.in_flight_size += delivery.size
         return True
 
     def _new_packet_id(self) -> int:
@@ -300,7 +316,7 @@ class OutgoingFlow(Receiver):
         if packet_type == PUBREC and reason_code < 0x80:
             self._release(connection, delivery)
         else:
-            self._complete(packet_id, packet_type, reason_code)
+            self._complete(delivery, packet_type, reason_code)
         return True
 
     def _unexpected(
@@ -322,18 +338,21 @@ class OutgoingFlow(Receiver):
         """The receiver has the message of QoS 2: let it free the Packet Identifier [MQTT-4.3.3-4]."""
         delivery.awaiting = PUBCOMP
         delivery.message = None  # must not be sent again [MQTT-4.3.3-6]
+        self.in_flight_size -= delivery.size
+        delivery.size = 0
         delivery.sent_at = connection.turn.now
         if self._unsent:
             self._unsent.pop(delivery.packet_id, None)
         self._send_pubrel(connection, delivery.packet_id, 0)
 
-    def _complete(self, packet_id: int, packet_type: int, reason_code: int) -> None:
+    def _complete(self, delivery: Delivery, packet_type: int, reason_code: int) -> None:
         """The flow of a message has come to its end, be it with an error [MQTT-4.4.0-2]."""
         if reason_code >= 0x80 and packet_type != PUBCOMP:
             self._drop(drop.REFUSED)
-        del self.in_flight[packet_id]
+        del self.in_flight[delivery.packet_id]
+        self.in_flight_size -= delivery.size
         if self._unsent:
-            self._unsent.pop(packet_id, None)
+            self._unsent.pop(delivery.packet_id, None)
             self.pump()
         elif len(self.waiting):
             self.pump()
@@ -392,6 +411,7 @@ class OutgoingFlow(Receiver):
         if len(encoded) > connection.peer_maximum_packet_size:
             # Behave as if it had been sent and confirmed [MQTT-3.1.2-25].
             del self.in_flight[delivery.packet_id]
+            self.in_flight_size -= delivery.size
             self._drop(drop.PACKET_TOO_LARGE)
             return 0
         connection.send(encoded)
@@ -410,6 +430,7 @@ class OutgoingFlow(Receiver):
         unconfirmed = [one for one in self.in_flight.values() if one.message is not None]
         waiting = list(self.waiting)
         self.in_flight.clear()
+        self.in_flight_size = 0
         self._unsent.clear()
         self.waiting.clear()
         movable = [one for one in unconfirmed if one.share and one.qos == 1]

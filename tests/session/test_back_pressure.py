@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mqttwist.session.connection import HOLD_LIMIT, PUMP_LIMIT
 from mqttwist.session.delivery import EXPIRED, OFFLINE, PACKET_TOO_LARGE, QUEUE_FULL, TRANSPORT_FULL
-from mqttwist.wire.acknowledge import PubAck, PubRec, PubRel
+from mqttwist.session.outgoing import PAUSE_NONE, PAUSE_SEND_QUOTA
+from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.codec import decode_stream
-from tests.session.rig import FlowTestCase, Link, payloads, pubacks, publish
+from tests.session.rig import FlowTestCase, Link, packet_ids, payloads, pubacks, publish
 
 
 class OfflineTests(FlowTestCase):
@@ -149,6 +150,79 @@ class TransportFullTests(FlowTestCase):
         self.assertEqual(self.connect().sent(), [publish(b"a", 1, 1, dup=True), publish(b"b", 1, 2)])
 
 
+class BytesInFlightTests(FlowTestCase):
+    """The limit of the queue in bytes holds for what is in flight, too."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.flow = self.make_flow(size=1000)
+
+    def test_pause(self) -> None:
+        """The message that reaches the limit is sent, the next one waits until there are fewer bytes."""
+        link = self.connect(quota=100)
+        for payload in (b"a", b"b", b"c"):
+            self.assertTrue(self.deliver(payload * 500, 1))
+        self.assertEqual(packet_ids(link.sent()), [1, 2])
+        self.assertEqual((self.flow.pause, self.flow.is_ready), (PAUSE_SEND_QUOTA, False))
+        link.receive(PubAck(2))
+        self.assertEqual([payload[:1] for payload in payloads(link.sent())], [b"c"])
+        link.receive(PubAck(1), PubAck(3))
+        self.assertEqual((self.flow.in_flight_size, self.flow.pause), (0, PAUSE_NONE))
+
+    def test_one_can_always_be_sent(self) -> None:
+        """A message that is larger than the limit is sent when nothing else is in flight."""
+        link = self.connect(quota=100)
+        for payload, qos in ((bytes(5000), 1), (b"a", 2), (b"b", 1)):
+            self.assertTrue(self.deliver(payload, qos))
+        self.assertEqual(packet_ids(link.sent()), [1])
+        link.receive(PubAck(1))
+        self.assertEqual(payloads(link.sent()), [b"a", b"b"])
+
+    def test_released_messages_take_no_room(self) -> None:
+        """What PUBREC has confirmed is not kept; PUBCOMP lets the next one go."""
+        link = self.connect(quota=100)
+        self.deliver(bytes(2000), 2)
+        self.deliver(b"next", 1)
+        link.receive(PubRec(1))
+        self.assertEqual(self.flow.in_flight_size, 0)
+        link.sent()
+        link.receive(PubComp(1))
+        self.assertEqual(payloads(link.sent()), [b"next"])
+        link.receive(PubAck(2))
+        self.assertEqual(self.flow.in_flight_size, 0)
+
+    def test_qos_0_is_not_counted(self) -> None:
+        """QoS 0 needs no quota, be it in messages or in bytes."""
+        link = self.connect(quota=100)
+        self.deliver(bytes(2000), 1)
+        self.deliver(b"at once", 0)
+        self.assertEqual(payloads(link.sent())[1:], [b"at once"])
+
+    def test_counted_over_connections(self) -> None:
+        """What is sent again was counted before, and what can't be sent again is not in flight any more."""
+        self.connect(quota=100)
+        self.deliver(bytes(400), 1)
+        self.deliver(bytes(300), 2)
+        size = self.flow.in_flight_size
+        self.flow.detach()
+        link = self.connect(quota=100)
+        self.assertEqual(self.flow.in_flight_size, size)
+        self.flow.detach()
+        self.connect(quota=100, maximum_packet_size=350)
+        self.assertEqual(self.flow.in_flight_size, 300 + len("topic"))
+        link.sent()
+        self.flow.end()
+        self.assertEqual(self.flow.in_flight_size, 0)
+
+    def test_no_limit(self) -> None:
+        """A limit of 0 is none."""
+        self.flow = self.make_flow()
+        link = self.connect(quota=100)
+        for _ in range(20):
+            self.deliver(bytes(100_000), 1)
+        self.assertEqual(len(packet_ids(link.sent())), 20)
+
+
 class PumpTests(FlowTestCase):
     """A queue that stalls with nobody to pump it would be the worst of faults."""
 
@@ -268,7 +342,7 @@ class ReplayTests(FlowTestCase):
 
     def test_limits_do_not_count(self) -> None:
         """They are not dropped by the limits of the queue, and drop nothing else."""
-        self.flow = self.make_flow(messages=2, size=1000)
+        self.flow = self.make_flow(messages=2, size=2600)
         link = self.connect()
         link.connection.transport_full()
         self.deliver(b"a", 1)
