@@ -164,9 +164,9 @@ def main() -> int:
     before = read_saved(options.against) if options.against else {}
     figures = measure_in_processes(names, options.seconds, options.processes)
     look_again(figures, before, options)
-    print_table(figures, before, options.limit)
     if options.save:
         options.save.write_text(json.dumps({"of": build(), "cases": figures}, indent=1) + "\n", "utf-8")
+    print_table(figures, before, options.limit)
     return 1 if any(change > options.limit for change in changes(figures, before).values()) else 0
 
 
