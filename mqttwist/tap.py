@@ -29,7 +29,6 @@ log = Logger(namespace="mqttwist.broker")
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 1883
-BACKLOG = 1024  # connections that may wait to be accepted: many devices come back at once after an outage
 
 LISTEN_HELP = (
     "Twisted server endpoint to listen on, such as ssl:8883:privateKey=key.pem:certKey=cert.pem, "
@@ -179,7 +178,7 @@ class Options(usage.Options, AuthOptionMixin):
         if self["port"] is not None or not endpoints:
             port = DEFAULT_PORT if self["port"] is None else self["port"]
             interface = "" if self.is_open else f":interface={LOOPBACK}"
-            endpoints.insert(0, f"tcp:{port}:backlog={BACKLOG}{interface}")
+            endpoints.insert(0, f"tcp:{port}{interface}")
         return endpoints
 
     def login(self) -> Login:

@@ -130,14 +130,14 @@ class ListeningTests(OptionsTestCase):
 
     def test_loopback(self) -> None:
         """Unless somebody may come in it listens on loopback only, on MQTT's own port."""
-        self.assertEqual(self.endpoints(), ["tcp:1883:backlog=1024:interface=127.0.0.1"])
-        self.assertEqual(self.endpoints("--port", "1884"), ["tcp:1884:backlog=1024:interface=127.0.0.1"])
-        self.assertEqual(self.endpoints("-p", "0"), ["tcp:0:backlog=1024:interface=127.0.0.1"])
+        self.assertEqual(self.endpoints(), ["tcp:1883:interface=127.0.0.1"])
+        self.assertEqual(self.endpoints("--port", "1884"), ["tcp:1884:interface=127.0.0.1"])
+        self.assertEqual(self.endpoints("-p", "0"), ["tcp:0:interface=127.0.0.1"])
 
     def test_everywhere(self) -> None:
         """With `--allow-anonymous` or `--auth` it listens on all interfaces."""
-        self.assertEqual(self.endpoints("--allow-anonymous", "--port", "1884"), ["tcp:1884:backlog=1024"])
-        self.assertEqual(self.endpoints("--auth", "memory:alice:secret"), ["tcp:1883:backlog=1024"])
+        self.assertEqual(self.endpoints("--allow-anonymous", "--port", "1884"), ["tcp:1884"])
+        self.assertEqual(self.endpoints("--auth", "memory:alice:secret"), ["tcp:1883"])
 
     def test_listen(self) -> None:
         """`--listen` may be given several times, and then there is no other port."""
@@ -147,7 +147,7 @@ class ListeningTests(OptionsTestCase):
     def test_listen_and_port(self) -> None:
         """Unless `--port` asks for it."""
         words = ("--listen", "tcp:1884", "--port", "1885")
-        self.assertEqual(self.endpoints(*words), ["tcp:1885:backlog=1024:interface=127.0.0.1", "tcp:1884"])
+        self.assertEqual(self.endpoints(*words), ["tcp:1885:interface=127.0.0.1", "tcp:1884"])
 
     def test_kinds_of_endpoints(self) -> None:
         """Twisted's other endpoints are taken as well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.cred.portal import Portal
@@ -26,7 +27,7 @@ from mqttwist.net.address import peer_name
 from mqttwist.net.log import LogObserver, LogTrace
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.tcp import writer_for
-from mqttwist.net.timers import BrokerTimers
+from mqttwist.net.timers import BrokerTimers, core_clock
 from mqttwist.session.connection import AWAITING_CONNECT
 from mqttwist.session.store import Store
 from mqttwist.stores.memory import MemoryStore
@@ -88,14 +89,9 @@ class MQTTServerProtocol(Protocol):
         connection, self._connection = self._connection, None
         if connection is not None:
             clean = reason.check(ConnectionDone) is not None
-            try:
-                connection.lost(
-                    "closed by the client without DISCONNECT" if clean else reason.getErrorMessage()
-                )
-            except Exception:
-                log.failure(
-                    "Error in the broker after the end of the connection from {peer}", peer=connection.peer
-                )
+            self._tell_lost(
+                connection, "closed by the client without DISCONNECT" if clean else reason.getErrorMessage()
+            )
         if isinstance(self.factory, MQTTServerFactory):
             self.factory.has_lost(self)
 
@@ -173,7 +169,19 @@ class MQTTServerProtocol(Protocol):
         log.failure(
             "Error in the broker while serving {peer}; its connection is closed", peer=connection.peer
         )
+        self._tell_lost(connection, "error in the broker")
         self._abort()
+
+    def _tell_lost(self, connection: ServerConnection, cause: str) -> None:
+        """Tell the core that `connection` is gone, and let it write what it still has for other peers."""
+        steps: tuple[Callable[[], object], ...] = (lambda: connection.lost(cause), self._broker.turn.end)
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                log.failure(
+                    "Error in the broker after the end of the connection from {peer}", peer=connection.peer
+                )
 
     def _abort(self) -> None:
         if self._linger is not None and self._linger.active():
@@ -187,9 +195,9 @@ class MQTTServerProtocol(Protocol):
 class MQTTServerFactory(Factory):
     """A broker for any port: ``reactor.listenTCP(1883, MQTTServerFactory(portal=portal))``.
 
-    It keeps time as long as a port uses it. Clients log in by the `portal`; without one, `login` decides, and
-    if it isn't given either, clients of this machine are let in. `clock` is the reactor, or a test's clock. A
-    `broker` made elsewhere has all that already.
+    It keeps time as long as a port uses it. Clients log in by the `portal`, or `login` decides; if neither is
+    given, clients of this machine are let in. `clock` is the reactor, or a test's clock. A `broker` made
+    elsewhere has all the rest already. Raises `ValueError` for arguments of which one would be ignored.
     """
 
     noisy = False
@@ -200,7 +208,7 @@ class MQTTServerFactory(Factory):
         clock: Any = None,
         *,
         portal: Portal | None = None,
-        login: Login = accept_local,
+        login: Login | None = None,
         settings: Settings | None = None,
         store: Store | None = None,
         observer: Observer | None = None,
@@ -208,14 +216,20 @@ class MQTTServerFactory(Factory):
     ) -> None:
         if clock is None:
             from twisted.internet import reactor as clock
+        if portal is not None and login is not None:
+            raise ValueError("either portal or login says who may come in, not both")
         if broker is None:
             broker = Broker(
                 store if store is not None else MemoryStore(),
-                clock.seconds,
+                core_clock(clock),
                 settings,
-                login if portal is None else PortalLogin(portal),
+                PortalLogin(portal) if portal is not None else login or accept_local,
                 observer if observer is not None else LogObserver(),
                 LogTrace() if log_packets else None,
+            )
+        elif log_packets or any(given is not None for given in (portal, login, settings, store, observer)):
+            raise ValueError(
+                "a broker has its own login, settings, store, observer and trace: give them to the broker"
             )
         self.broker = broker
         self.timers = BrokerTimers(broker, clock)

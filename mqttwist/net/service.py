@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
+from socket import SOCK_STREAM, socket
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mqttwist import __version__
 from mqttwist.broker.doors import Login, Observer
-from mqttwist.broker.local import LocalReceiver
+from mqttwist.broker.local import WaitingReceiver
 from mqttwist.broker.settings import Settings
 from mqttwist.build import BUILD
 from mqttwist.net.address import peer_name
-from mqttwist.net.login import accept_local
 from mqttwist.net.protocol import MQTTServerFactory
 from mqttwist.session.store import Store
+from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.message import Message
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.subscribe import SubscriptionOptions
 
 log = Logger(namespace="mqttwist.broker")
 
+BACKLOG = 1024  # connections that may wait to be accepted: many devices come back at once after an outage
 DELIVERIES_A_TURN = 1000  # how many messages a subscriber in the process is handed before others have a turn
+
+
+def _lengthen_backlog(port: Any) -> None:
+    """Let more connections wait on `port` than Twisted's default of 50, if it is a socket that listens."""
+    listening = getattr(port, "socket", None)
+    if isinstance(listening, socket) and listening.type == SOCK_STREAM:
+        listening.listen(max(BACKLOG, getattr(port, "backlog", 0)))
 
 
 class LocalSubscription:
@@ -38,38 +46,43 @@ class LocalSubscription:
     def __init__(
         self, service: BrokerService, topic_filter: str, callback: Callable[[Message], object], qos: int
     ) -> None:
+        if qos not in (0, 1, 2):
+            raise ValueError(f"QoS {qos} is none of 0, 1, 2")
         self.topic_filter = topic_filter
         self._service = service
         self._callback = callback
-        self._waiting: deque[Message] = deque()
         self._scheduled = False
-        self._receiver = LocalReceiver(f"in-process:{topic_filter}", self._take)
-        service.broker.subscribe(self._receiver, SubscriptionOptions(topic_filter, qos))
+        broker = service.broker
+        limits = QueueLimits(broker.settings.queue_messages, broker.settings.queue_bytes, True)
+        name = f"in-process:{topic_filter}"
+        self._receiver = WaitingReceiver(name, limits, broker.drops, self._schedule)
+        broker.subscribe(self._receiver, SubscriptionOptions(topic_filter, qos))
 
     def unsubscribe(self) -> None:
         """Stop: the callback is not called any more, not even for what was published before."""
-        self._waiting.clear()
+        self._receiver.waiting.clear()
         self._service.broker.unsubscribe(self._receiver, self.topic_filter)
 
-    def _take(self, message: Message, qos: int, retain: bool) -> None:
-        """Put the message aside: the callback runs when the broker's turn is over, so it may publish."""
-        self._waiting.append(message)
+    def _schedule(self) -> None:
+        """Something waits: the callback runs when the broker's turn is over, so it may publish."""
         if not self._scheduled:
             self._scheduled = True
             self._service.clock.callLater(0, self._hand_out)
 
     def _hand_out(self) -> None:
         self._scheduled = False
-        for _ in range(min(len(self._waiting), DELIVERIES_A_TURN)):
-            if not self._waiting:  # the callback has unsubscribed
+        receiver = self._receiver
+        now = self._service.broker.turn.begin()
+        for _ in range(DELIVERIES_A_TURN):
+            message = receiver.next(now)
+            if message is None:
                 return
             try:
-                self._callback(self._waiting.popleft())
+                self._callback(message)
             except Exception:
                 log.failure("Error in the subscriber to {topic_filter!r}", topic_filter=self.topic_filter)
-        if self._waiting and not self._scheduled:
-            self._scheduled = True
-            self._service.clock.callLater(0, self._hand_out)
+        if len(receiver.waiting):
+            self._schedule()
 
 
 class BrokerService(Service):
@@ -79,8 +92,8 @@ class BrokerService(Service):
     at all is right for use inside the process only. `reactor` is the clock and what descriptions are resolved
     with; without one the installed reactor is used. What `store` keeps survives `stopService`.
 
-    Clients log in by the `portal`. Without one, `login` decides: `accept_local` lets in who is on this
-    machine, `mqttwist.broker.broker.accept_everybody` whoever comes.
+    Clients log in by the `portal`, or `login` decides: `accept_local`, the default, lets in who is on this
+    machine, `mqttwist.broker.broker.accept_everybody` whoever comes. Raises `ValueError` for both.
     """
 
     def __init__(
@@ -90,7 +103,7 @@ class BrokerService(Service):
         reactor: Any = None,
         settings: Settings | None = None,
         store: Store | None = None,
-        login: Login = accept_local,
+        login: Login | None = None,
         portal: Portal | None = None,
         observer: Observer | None = None,
         log_packets: bool = False,
@@ -124,8 +137,9 @@ class BrokerService(Service):
     def startService(self) -> None:
         """Listen, if that was not done before, and begin to keep time."""
         self._listen()
+        if not self.running:
+            self.factory.timers.start()
         super().startService()  # type: ignore[no-untyped-call]
-        self.factory.timers.start()
         log.info("mqttwist {version} is ready ({build} core)", version=__version__, build=BUILD)
 
     def stopService(self) -> Deferred[None]:
@@ -133,8 +147,9 @@ class BrokerService(Service):
 
         Fires when all transports are gone: a client that does not close its side has `LINGER` seconds.
         """
+        if self.running:
+            self.factory.timers.stop()
         super().stopService()  # type: ignore[no-untyped-call]
-        self.factory.timers.stop()
         clients = self.broker.sessions.connected
         waited_for = self._stop_listening()
         self.broker.shut_down()
@@ -160,15 +175,17 @@ class BrokerService(Service):
             return
         for endpoint in self._endpoints:
             failures: list[Failure] = []
-            waiting = endpoint.listen(self.factory).addCallback(self._has_port)
+            waiting = endpoint.listen(self.factory).addCallback(self._has_port, endpoint)
             waiting.addErrback(failures.append if waiting.called else self._cannot_listen)
             self._listening.append(waiting)
             if failures:
                 self._stop_listening()
                 failures[0].raiseException()
 
-    def _has_port(self, port: IListeningPort) -> None:
+    def _has_port(self, port: IListeningPort, endpoint: IStreamServerEndpoint) -> None:
         self._ports.append(port)
+        if not isinstance(endpoint, AdoptedStreamServerEndpoint):  # whose opener has decided this
+            _lengthen_backlog(port)
         log.info("Listening on {address}", address=peer_name(port.getHost()))
 
     def _cannot_listen(self, failure: Failure) -> None:
@@ -207,7 +224,9 @@ class BrokerService(Service):
         """Have `callback(message)` called for every message that `topic_filter` matches.
 
         Retained messages come first. The callback runs soon after the message was published, in the order of
-        publishing, and may publish, subscribe and unsubscribe; what it raises is logged. Raises `ValueError`
-        for a Topic Filter that is none.
+        publishing, and may publish, subscribe and unsubscribe; what it raises is logged. The message has the
+        QoS and RETAIN of this delivery [MQTT-3.8.4-8] [MQTT-3.3.1-12], and the time left for it in its
+        Message Expiry Interval [MQTT-3.3.2-6]. What waits is limited as for a client, by `queue_messages` and
+        `queue_bytes`. Raises `ValueError` for a Topic Filter that is none, and for a QoS that is none.
         """
         return LocalSubscription(self, topic_filter, callback, qos)

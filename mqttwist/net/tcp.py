@@ -31,7 +31,10 @@ class TCPWriter:
         self._last = 0.0
 
     def __call__(self, data: bytes) -> None:
-        """Send what the socket takes, and leave the rest, and every error, to the transport."""
+        """Send what the socket takes, and leave the rest, and every error, to the transport.
+
+        So is what is written while the transport closes, or after that: it knows what is still to go out.
+        """
         transport = self._transport
         now = self._turn.now
         if (
@@ -39,6 +42,10 @@ class TCPWriter:
             or transport._tempDataBuffer
             or now - self._last < BATCH
             or not transport.connected
+            or transport.disconnecting
+            or transport._writeDisconnecting
+            or transport._writeDisconnected
+            or transport._aborting
         ):
             transport.write(data)
             return

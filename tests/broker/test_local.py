@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from mqttwist.broker.local import LocalReceiver
+from mqttwist.broker.local import LocalReceiver, WaitingReceiver
+from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.message import Message
+from mqttwist.wire.properties import Properties
 from mqttwist.wire.subscribe import SubscriptionOptions
 from tests.broker.harness import BrokerTestCase, TestClient
 
@@ -71,3 +73,67 @@ class LocalTests(BrokerTestCase):
             (self.receiver.is_online, self.receiver.is_ready, self.receiver.has_room), (True,) * 3
         )
         self.assertEqual(self.receiver.client_id, "local")
+
+
+class WaitingReceiverTests(BrokerTestCase):
+    """A local subscriber that fetches its messages when it likes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.woken = 0
+        self.receiver = WaitingReceiver("local", QueueLimits(2, 0, True), self.broker.drops, self.wake)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def fetch(self) -> list[tuple[bytes, int, bool]]:
+        """All that waits: payload, QoS and RETAIN."""
+        found = iter(lambda: self.receiver.next(self.broker.turn.begin()), None)
+        return [(message.payload, message.qos, message.retain) for message in found if message is not None]
+
+    def test_waiting(self) -> None:
+        """Messages wait in their order, with the QoS and RETAIN of the delivery; each is told of."""
+        self.broker.subscribe(self.receiver, SubscriptionOptions("a", 1, retain_as_published=True))
+        self.broker.publish(Message.create("a", b"1", 2, True))
+        self.broker.publish(Message.create("a", b"2", 0))
+        self.assertEqual(self.woken, 2)
+        self.assertEqual(self.fetch(), [(b"1", 1, True), (b"2", 0, False)])
+        self.assertEqual(self.fetch(), [])
+
+    def test_same_message(self) -> None:
+        """A message that looks as it was published is not copied."""
+        self.broker.subscribe(self.receiver, SubscriptionOptions("a", 2))
+        message = Message.create("a", b"1", 1)
+        self.broker.publish(message)
+        self.assertIs(self.receiver.next(self.broker.turn.now), message)
+
+    def test_full(self) -> None:
+        """When the queue is full QoS 0 goes first, then what would come in; both are counted."""
+        self.broker.subscribe(self.receiver, SubscriptionOptions("a", 1))
+        for payload, qos in ((b"1", 0), (b"2", 1), (b"3", 1), (b"4", 1)):
+            self.broker.publish(Message.create("a", payload, qos))
+        self.assertEqual(self.broker.drops.take(), [("local", "queue full", 2)])
+        self.assertEqual(self.woken, 3)
+        self.assertEqual(
+            (self.receiver.is_online, self.receiver.is_ready, self.receiver.has_room), (True, False, False)
+        )
+        self.assertEqual(self.fetch(), [(b"2", 1, False), (b"3", 1, False)])
+        self.assertTrue(self.receiver.is_ready and self.receiver.has_room)
+
+    def test_retained_messages_fit(self) -> None:
+        """Retained messages that come because of the subscription do not count against the limits."""
+        for topic in "abcd":
+            self.broker.publish(Message.create(topic, b"kept", 0, True))
+        self.broker.subscribe(self.receiver, SubscriptionOptions("+"))
+        self.assertEqual(self.fetch(), [(b"kept", 0, True)] * 4)
+
+    def test_expired(self) -> None:
+        """What has expired is left out and counted; else the time left is told [MQTT-3.3.2-6]."""
+        self.broker.subscribe(self.receiver, SubscriptionOptions("a"))
+        for seconds in (10, 20):
+            self.broker.publish(
+                Message.create("a", b"", 0, properties=Properties(message_expiry_interval=seconds))
+            )
+        message = self.receiver.next(self.broker.turn.now + 10.5)
+        self.assertEqual(getattr(message, "message_expiry_interval", None), 10)
+        self.assertEqual(self.broker.drops.take(), [("local", "message expired", 1)])

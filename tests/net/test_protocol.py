@@ -16,10 +16,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
+from mqttwist.broker.broker import accept_everybody
 from mqttwist.broker.connection import ServerConnection
+from mqttwist.broker.doors import SilentObserver
+from mqttwist.broker.settings import Settings
 from mqttwist.net.auth import FullAuthority, make_portal
 from mqttwist.net.protocol import LINGER, MQTTServerFactory, MQTTServerProtocol
-from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.stores.memory import MemoryStore
+from mqttwist.wire.connect import ConnAck, Connect, Will
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.publish import Publish
@@ -285,7 +289,7 @@ class BugTests(ShellTestCase):
     def check_report(self, text: str) -> None:
         """The one traceback in the log comes with `text`."""
         (event,) = self.tracebacks()
-        self.assertEqual(self.lines(), [f"critical: {text}"])
+        self.assertEqual(self.lines()[0], f"critical: {text}")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(event["log_namespace"], "mqttwist.broker")
 
@@ -304,6 +308,39 @@ class BugTests(ShellTestCase):
         self.other.send(PingReq())
         self.assertEqual(self.other.take(), [PingResp()])
         self.assertEqual(self.broker.connection_count, 1)
+
+    def test_session_ends(self) -> None:
+        """The core takes the client for gone at once: its will goes out, and its session ends with it."""
+        self.patch(Broken, "may_publish", lambda authority, topic, qos, retain: topic == "last" or 1 // 0)
+        willing = self.connected("willing", will=Will("last", b"words"))
+        self.other.subscribe("last")
+        willing.send(Publish("a", b"1"))
+        self.assertEqual(self.other.payloads, [b"words"])
+        self.assertEqual(self.broker.sessions.connected, 2)
+        line = "info: 'willing' disconnected from 127.0.0.1:50001: error in the broker"
+        self.assertIn(line, self.lines())
+        self.flushLoggedErrors(ZeroDivisionError)
+        self.clock.advance(LINGER)
+        willing.hang_up()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_what_others_were_to_get(self) -> None:
+        """What was on its way to other clients when it happened goes out in the same turn."""
+        self.other.subscribe("good")
+        self.patch(Broken, "may_publish", lambda authority, topic, qos, retain: topic == "good" or 1 // 0)
+        self.victim.send(Publish("good", b"1"), Publish("bad", b"2"))
+        self.assertEqual(self.other.payloads, [b"1"])
+        self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_second_bug(self) -> None:
+        """A bug in the farewell as well is logged, and that connection is cut and nothing else."""
+        self.patch(ServerConnection, "lost", self.fail_with_a_bug)
+        self.other.subscribe("good")
+        self.patch(Broken, "may_publish", lambda authority, topic, qos, retain: topic == "good" or 1 // 0)
+        self.victim.send(Publish("good", b"1"), Publish("bad", b"2"))
+        self.assertEqual(self.victim.transport.calls[-1], "abortConnection")
+        self.assertEqual(self.other.payloads, [b"1"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_while_writing(self) -> None:
         """A bug when the transport has room again ends the same way."""
@@ -435,6 +472,26 @@ class StandaloneFactoryTests(SynchronousTestCase):
         stranger = Client(self.factory)
         answer = stranger.connect("b", username="ann", password=b"guess")[0]
         self.assertEqual(answer.reason_code, ReasonCode.BAD_USER_NAME_OR_PASSWORD)  # type: ignore[union-attr]
+
+    def test_arguments_that_would_be_ignored(self) -> None:
+        """A broker has its own login, settings and so on, and two ways to log in are one too many."""
+        broker = self.factory.broker
+        portal = make_portal([])
+        ignored: list[dict[str, Any]] = [
+            {"portal": portal},
+            {"login": accept_everybody},
+            {"settings": Settings()},
+            {"store": MemoryStore()},
+            {"observer": SilentObserver()},
+            {"log_packets": True},
+        ]
+        for arguments in ignored:
+            with self.subTest(arguments=arguments):
+                error = self.assertRaises(ValueError, MQTTServerFactory, broker, self.clock, **arguments)
+                self.assertIn("give them to the broker", str(error))
+        both: dict[str, Any] = {"portal": portal, "login": accept_everybody}
+        error = self.assertRaises(ValueError, MQTTServerFactory, clock=self.clock, **both)
+        self.assertIn("not both", str(error))
 
     def test_time_passes_while_a_port_is_open(self) -> None:
         """Timeouts work from the first port that listens until the last is closed."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from functools import partial
 from typing import Any
+from unittest import mock
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
@@ -19,7 +22,7 @@ from mqttwist.broker.doors import SilentObserver
 from mqttwist.broker.settings import Settings
 from mqttwist.net.auth import make_portal
 from mqttwist.net.protocol import LINGER
-from mqttwist.net.service import DELIVERIES_A_TURN, BrokerService
+from mqttwist.net.service import BACKLOG, DELIVERIES_A_TURN, BrokerService
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.control import Disconnect
@@ -37,6 +40,8 @@ class Port:
 
     def __init__(self) -> None:
         self.is_open = True
+        self.socket: Any = None
+        self.backlog = 50
 
     def startListening(self) -> None: ...
 
@@ -59,6 +64,10 @@ class Endpoint:
     def listen(self, factory: Any) -> Any:
         self.calls += 1
         return self.answer if isinstance(self.answer, Deferred) else _fired(self.answer)
+
+
+class Adopted(Endpoint, AdoptedStreamServerEndpoint):
+    """An endpoint for a socket that somebody else has opened."""
 
 
 def _add_topic(topics: set[str], message: Message) -> None:
@@ -165,6 +174,54 @@ class ListeningTests(ServiceTestCase):
         service.startService()
         self.assertEqual(service.ports, (endpoint.answer,))
 
+    def test_loops_after_a_failure(self) -> None:
+        """A start that failed, and the stop that its parent asks for then, leave no loop out or behind."""
+        endpoint = Endpoint(OSError("in use"))
+        service = self.service(endpoint)
+        for _ in range(2):
+            self.assertRaises(OSError, service.startService)
+            self.successResultOf(service.stopService())
+        endpoint.answer = Port()
+        self.check_loops(service)
+
+    def test_loops_after_a_stop_too_many(self) -> None:
+        """Nor does a stop without a start."""
+        service = self.service()
+        self.successResultOf(service.stopService())
+        self.check_loops(service)
+        self.successResultOf(service.stopService())
+        self.check_loops(service)
+
+    def test_started_twice(self) -> None:
+        """Nor does a second start."""
+        service = self.running()
+        self.check_loops(service)
+
+    def check_loops(self, service: BrokerService) -> None:
+        """While it runs there are the loops for what is due and what is overdue, and none after it."""
+        service.startService()
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 2)
+        self.successResultOf(service.stopService())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_backlog(self) -> None:
+        """A socket that listens lets a thousand clients wait, or more if its endpoint says so."""
+        for wanted, expected in ((50, BACKLOG), (4000, 4000)):
+            listening = mock.Mock(spec=socket.socket, type=socket.SOCK_STREAM)
+            port = Port()
+            port.socket, port.backlog = listening, wanted
+            self.running(Endpoint(port))
+            listening.listen.assert_called_once_with(expected)
+
+    def test_no_backlog(self) -> None:
+        """What is no stream, or was opened by somebody else, is left as it is."""
+        datagrams = mock.Mock(spec=socket.socket, type=socket.SOCK_DGRAM)
+        adopted = mock.Mock(spec=socket.socket, type=socket.SOCK_STREAM)
+        for endpoint, listening in ((Endpoint(Port()), datagrams), (Adopted(Port()), adopted)):
+            endpoint.answer.socket = listening
+            self.running(endpoint)
+            listening.listen.assert_not_called()
+
     def test_port_that_comes_later(self) -> None:
         """An endpoint may take its time."""
         later: Deferred[Port] = Deferred()
@@ -212,6 +269,11 @@ class LoginTests(ServiceTestCase):
         service = self.running(portal=make_portal([ScriptedChecker(b"alice")]))
         self.assertEqual(self.reason_code(service, username="alice", password=b"x"), 0)
         self.assertEqual(self.reason_code(service), ReasonCode.NOT_AUTHORIZED)
+
+    def test_both(self) -> None:
+        """Two ways to log in are one too many."""
+        both = {"portal": make_portal([]), "login": accept_everybody}
+        self.assertRaises(ValueError, self.service, **both)
 
 
 class TimeTests(ServiceTestCase):
@@ -507,6 +569,52 @@ class InProcessTests(ServiceTestCase):
         self.assertEqual(len(self.payloads()), DELIVERIES_A_TURN + 1)
         self.assertEqual(seen, [DELIVERIES_A_TURN])
 
+    def test_delivery(self) -> None:
+        """The message has the QoS and RETAIN of its delivery, as a client gets it, and is the same else.
+
+        [MQTT-3.8.4-8] [MQTT-3.3.1-8] [MQTT-3.3.1-12]
+        """
+        properties = Properties(content_type="text/plain", message_expiry_interval=60)
+        self.broker_service.publish("a/1", b"1", qos=2, retain=True, properties=properties)
+        self.broker_service.subscribe("a/+", self.messages.append, qos=1)
+        self.broker_service.publish("a/2", b"2", qos=2, retain=True, properties=properties)
+        self.reactor.advance(0)
+        shown = [(one.topic_name, one.payload, one.qos, one.retain) for one in self.messages]
+        self.assertEqual(shown, [("a/1", b"1", 1, True), ("a/2", b"2", 1, False)])
+        self.assertEqual([one.properties for one in self.messages], [properties] * 2)
+
+    def test_time_left(self) -> None:
+        """A retained message tells the time that is left for it, and comes no more when it has expired.
+
+        [MQTT-3.3.2-6]
+        """
+        properties = Properties(message_expiry_interval=60)
+        self.broker_service.publish("a", b"1", retain=True, properties=properties)
+        self.reactor.advance(20)
+        self.broker_service.subscribe("a", self.messages.append)
+        self.reactor.advance(0)
+        self.assertEqual([one.message_expiry_interval for one in self.messages], [40])
+        self.messages.clear()
+        self.broker_service.subscribe("a", self.messages.append)
+        self.reactor.rightNow += 40
+        self.assertEqual(self.payloads(), [])
+        self.assertEqual(self.broker_service.broker.drops.totals, {"message expired": 1})
+
+    def test_limits(self) -> None:
+        """What waits is limited like a client's queue; the rest is counted, and the log says so."""
+        service = self.running(settings=Settings(queue_messages=3, sys_interval=0.0))
+        service.subscribe("a", self.messages.append)
+        for number in range(5):
+            service.publish("a", b"%d" % number)
+        self.assertEqual(self.payloads(), [b"2", b"3", b"4"])
+        self.reactor.advance(1)
+        self.assertIn("warn: 2 messages for 'in-process:a' dropped: queue full", self.lines())
+        service = self.running(settings=Settings(queue_bytes=1000, sys_interval=0.0))
+        service.subscribe("a", self.messages.append)
+        for _ in range(3):
+            service.publish("a", bytes(600), qos=1)
+        self.assertEqual(self.payloads(), [bytes(600)])
+
     def test_mistakes(self) -> None:
         """A topic, filter or QoS that is none is told at once, and nothing is published."""
         for topic_filter in ("", "a/#/b", "a+"):
@@ -515,6 +623,8 @@ class InProcessTests(ServiceTestCase):
         for topic_name in ("", "a/#", "+"):
             self.assertRaises(ValueError, self.broker_service.publish, topic_name, b"1")
         self.assertRaises(ValueError, self.broker_service.publish, "a", b"1", qos=3)
+        for qos in (-1, 3):
+            self.assertRaises(ValueError, self.broker_service.subscribe, "b", self.messages.append, qos=qos)
         self.assertEqual(self.payloads(), [])
 
     def test_before_the_start(self) -> None:

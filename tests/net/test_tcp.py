@@ -36,6 +36,8 @@ class FakeTransport:
     def __init__(self) -> None:
         self.socket = FakeSocket()
         self.connected = 1
+        self.disconnecting = 0
+        self._writeDisconnecting = self._writeDisconnected = self._aborting = False
         self.dataBuffer = b""
         self._tempDataBuffer: list[bytes] = []
 
@@ -105,6 +107,16 @@ class TCPWriterTests(SynchronousTestCase):
         self.write(b"data")
         self.assertEqual(self.transport.socket.sent, b"")
 
+    def test_closing(self) -> None:
+        """Nothing is sent at once on a connection that closes, or has closed its own half."""
+        for state in ("disconnecting", "_writeDisconnecting", "_writeDisconnected", "_aborting"):
+            self.later()
+            setattr(self.transport, state, True)
+            self.write(b"data")
+            self.assertEqual((self.transport.socket.sent, self.transport._tempDataBuffer), (b"", [b"data"]))
+            self.transport._tempDataBuffer.clear()
+            setattr(self.transport, state, False)
+
 
 class WriterForTests(SynchronousTestCase):
     def a_server(self, kind: type[tcp.Server] = tcp.Server) -> tcp.Server:
@@ -121,6 +133,8 @@ class WriterForTests(SynchronousTestCase):
         writer = writer_for(transport, Turn(Clock().seconds))
         self.assertIsInstance(writer, TCPWriter)
         self.assertEqual((transport.dataBuffer, transport._tempDataBuffer, transport.connected), (b"", [], 1))
+        self.assertFalse(transport.disconnecting or transport._aborting)
+        self.assertFalse(transport._writeDisconnecting or transport._writeDisconnected)
 
     def test_everything_else(self) -> None:
         """TLS, a subclass and any other transport write for themselves."""
