@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqttwist.broker.topic_tree import TopicTree
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 
 
 class RetainedMessages:
@@ -26,14 +26,21 @@ class RetainedMessages:
 
     def set(self, message: Message) -> None:
         """Keep `message` in the place of the one its topic had [MQTT-3.3.1-5]."""
-        if message.topic_name not in self._messages:
+        before = self._messages.get(message.topic_name)
+        if before is None:
             self._tree.add(message.topic_name)
+        else:
+            _release(before)
         self._messages[message.topic_name] = message
+        if message.kept is None:
+            message.kept = Kept(message)
 
     def remove(self, topic_name: str) -> bool:
         """Forget what the topic has [MQTT-3.3.1-6]; False when it had nothing."""
-        if self._messages.pop(topic_name, None) is None:
+        message = self._messages.pop(topic_name, None)
+        if message is None:
             return False
+        _release(message)
         self._tree.discard(topic_name)
         return True
 
@@ -43,3 +50,10 @@ class RetainedMessages:
             message = self._messages.get(topic_filter)
             return [] if message is None else [message]
         return [self._messages[name] for name in self._tree.matching(topic_filter)]
+
+
+def _release(message: Message) -> None:
+    """`message` is not retained any more: what was to be sent of it because of a SUBSCRIBE is not."""
+    if message.kept is not None:
+        message.kept.message = None
+        message.kept = None

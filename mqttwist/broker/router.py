@@ -75,6 +75,7 @@ class Router:
         for group in route.groups:
             if not group.deliver(message):
                 self._drops.count(group.topic_filter, drop.NO_MEMBER)
+        message.forget_forms()
         return bool(route.targets or route.groups)
 
     # Retained messages

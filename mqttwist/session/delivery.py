@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 
 # Why a message did not reach a client, in the words of the log.
 EXPIRED: Final = "message expired"
@@ -22,16 +22,17 @@ class Delivery:
 
     `awaiting` is the packet type that is to come next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent.
     `share` is the full filter of the Shared Subscription it came by, "" for others: while it was not sent,
-    another member may have it. `replayed` marks a retained message that is sent because of a SUBSCRIBE: it
-    does not count against the limits of the queue, since it takes no memory of its own.
+    another member may have it. `replayed` marks a retained message that is sent because of a SUBSCRIBE:
+    while it waits, `kept` stands for the message, so that it takes no memory of its own.
     """
 
     __slots__ = (
-        "awaiting", "identifiers", "message", "packet_id", "qos", "replayed", "retain", "sent_at", "share",
-        "size",
+        "awaiting", "identifiers", "kept", "message", "packet_id", "qos", "replayed", "retain", "sent_at",
+        "share", "size",
     )  # fmt: skip
 
     message: Message | None  # None once it is no longer needed
+    kept: Kept | None
     qos: int
     retain: bool
     identifiers: tuple[int, ...]
@@ -52,6 +53,7 @@ class Delivery:
         replayed: bool = False,
     ) -> None:
         self.message = message
+        self.kept = None
         self.qos = qos
         self.retain = retain
         self.identifiers = identifiers

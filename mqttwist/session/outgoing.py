@@ -208,6 +208,7 @@ class OutgoingFlow(Receiver):
             sent = self._send_first(connection, delivery)
         else:
             sent = self._send_publish(connection, message, 0, delivery.retain, delivery.identifiers, 0)
+        message.forget_forms()
         return message.size if sent else 0
 
     def _send_first(self, connection: Connection, delivery: Delivery) -> bool:

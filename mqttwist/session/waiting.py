@@ -32,8 +32,12 @@ class QueueLimits:
 class WaitingQueue:
     """First in, first out; when it is full the oldest QoS 0 message goes first, then what would come in.
 
-    An evicted delivery stays in its place as an empty shell (`message` is None) until it comes to the front
-    or the shells outnumber the rest, so that evicting costs the same however long the queue is.
+    Replayed deliveries don't count against the limits, since they refer to messages that are retained anyway.
+    One whose message was replaced or removed before its turn is left out, and is no drop: the subscriber was
+    sent what came in its place.
+
+    An evicted delivery stays in its place as an empty shell until it comes to the front or the shells
+    outnumber the rest, so that evicting costs the same however long the queue is.
     """
 
     __slots__ = ("_deliveries", "_evictable", "_shells", "limits", "messages", "qos_0", "size")
@@ -59,7 +63,7 @@ class WaitingQueue:
         return len(self._deliveries) - self._shells
 
     def __iter__(self) -> Iterator[Delivery]:
-        return iter([delivery for delivery in self._deliveries if delivery.message is not None])
+        return iter([delivery for delivery in self._deliveries if not _is_shell(delivery)])
 
     @property
     def has_room(self) -> bool:
@@ -78,7 +82,10 @@ class WaitingQueue:
         if message is None:
             return False, 0
         evicted = 0
-        if not delivery.replayed:
+        if delivery.replayed:
+            if message.kept is not None:
+                delivery.kept, delivery.message = message.kept, None
+        else:
             size = message.size + OVERHEAD
             if 0 < self.limits.size < size:
                 return False, 0
@@ -103,8 +110,15 @@ class WaitingQueue:
             delivery = deliveries[0]
             if delivery.message is not None:
                 return delivery
+            kept = delivery.kept
+            if kept is not None:
+                if kept.message is not None:
+                    delivery.message = kept.message
+                    return delivery
+                self._forget(delivery)
+            else:
+                self._shells -= 1
             deliveries.popleft()
-            self._shells -= 1
         return None
 
     def pop(self) -> None:
@@ -118,11 +132,22 @@ class WaitingQueue:
         """Take out all that came by the Shared Subscription `share`, in their order; "" is every share."""
         taken = [one for one in self if one.share and (not share or one.share == share)]
         if taken:
-            rest = [one for one in self if not one.share or (share and one.share != share)]
-            self.clear()
-            for delivery in rest:
-                self.push(delivery)
+            self._fill([one for one in self if not one.share or (share and one.share != share)])
         return taken
+
+    def _fill(self, deliveries: list[Delivery]) -> None:
+        """Let the queue hold `deliveries` and nothing else: some of those that it held before."""
+        self.clear()
+        self._deliveries.extend(deliveries)
+        for delivery in deliveries:
+            message = delivery.message
+            if delivery.qos == 0:
+                self.qos_0 += 1
+            if not delivery.replayed and message is not None:
+                self.messages += 1
+                self.size += message.size + OVERHEAD
+                if delivery.qos == 0:
+                    self._evictable.append(delivery)
 
     def clear(self) -> None:
         self._deliveries.clear()
@@ -143,3 +168,7 @@ class WaitingQueue:
         if self._shells * 2 > len(self._deliveries):
             self._deliveries = deque(self)
             self._shells = 0
+
+
+def _is_shell(delivery: Delivery) -> bool:
+    return delivery.message is None and delivery.kept is None

@@ -43,18 +43,33 @@ class Form:
         self.size = len(head) + len(tail) + (2 if key & 3 else 0)
 
 
+class Kept:
+    """The place of a retained message (3.3.1.3): `message` is None once it was replaced or removed.
+
+    Whoever is to send the message later refers to its place: so it holds no message that is not retained.
+    """
+
+    __slots__ = ("message",)
+
+    message: Message | None
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+
 class Message:
     """An Application Message. It does not change once it is on its way.
 
     `forwarded` are the properties that every receiver gets unaltered and in their order, encoded, without a
     length: all of PUBLISH but Topic Alias, Subscription Identifier and Message Expiry Interval.
     `message_expiry_interval` is in seconds, -1 where there is none; `expires_at` is when the broker's clock
-    ends it (0.0: never), set by whoever takes ownership of the message.
+    ends it (0.0: never), set by whoever takes ownership of the message. `kept` is its place while it is
+    retained.
     """
 
     __slots__ = (
         "_data", "_form", "_forms", "_head", "_payload_at", "expires_at", "forwarded",
-        "message_expiry_interval", "qos", "retain", "topic_name",
+        "kept", "message_expiry_interval", "qos", "retain", "topic_name",
     )  # fmt: skip
 
     topic_name: str
@@ -63,6 +78,7 @@ class Message:
     forwarded: bytes
     message_expiry_interval: int
     expires_at: float
+    kept: Kept | None
     _data: bytes  # the payload, and before it whatever of the packet it came in is worth keeping
     _payload_at: int
     _form: int  # the form that was kept, or NO_FORM: `_data` at QoS 0, `_head` and `_data` at QoS 1 and 2
@@ -83,6 +99,7 @@ class Message:
         self.forwarded = b""
         self.message_expiry_interval = -1
         self.expires_at = 0.0
+        self.kept = None
         self._data = payload
         self._payload_at = 0
         self._form = NO_FORM
@@ -133,8 +150,11 @@ class Message:
 
     @property
     def size(self) -> int:
-        """About how many bytes the message holds in memory, its topic, payload and properties."""
-        return len(self._data) + len(self.forwarded) + len(self.topic_name)
+        """About how many bytes the message holds in memory, its topic, payload and properties.
+
+        Encoded forms are not in it: `forget_forms` is called before a message is kept.
+        """
+        return len(self._data) + len(self._head) + len(self.forwarded) + len(self.topic_name)
 
     @property
     def properties(self) -> Properties:
@@ -163,7 +183,11 @@ class Message:
         return form
 
     def forget_forms(self) -> None:
-        """Give the memory of the encoded forms back: for a message that is going to wait."""
+        """Give the memory of the encoded forms back: they are several times what `size` says.
+
+        Whoever sends a message to all that are to have it now does this afterwards. A form that is needed
+        once more is encoded again.
+        """
         self._forms = None
 
     def _encode(self, key: int) -> Form:

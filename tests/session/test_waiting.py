@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.waiting import OVERHEAD, QueueLimits, WaitingQueue
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 
 
 def delivery(name: str, qos: int = 1, size: int = 0, share: str = "", replayed: bool = False) -> Delivery:
@@ -180,6 +180,38 @@ class LimitTests(QueueTestCase):
         """The limit in bytes does not count for a replayed message either."""
         queue = self.make(size=1000)
         self.assertEqual(queue.push(delivery("a", 1, 5000, replayed=True)), (True, 0))
+
+    def test_replayed_hold_no_message(self) -> None:
+        """Of a retained message that waits only its place is held; it is there when its turn comes."""
+        queue = self.make(messages=1)
+        one = delivery("a", 0, replayed=True)
+        message = one.message
+        assert message is not None
+        message.kept = Kept(message)
+        self.assertEqual(queue.push(one), (True, 0))
+        self.assertEqual((one.message, len(queue), len(list(queue))), (None, 1, 1))
+        self.assertIs(queue.first(), one)
+        self.assertIs(one.message, message)
+        queue.pop()
+        self.assertEqual((len(queue), queue.qos_0, queue.messages, queue.size), (0, 0, 0, 0))
+
+    def test_replayed_and_replaced(self) -> None:
+        """A retained message that was replaced before its turn is left out, wherever it stands."""
+        for qos in (0, 1):
+            for gone in range(3):
+                queue = self.make()
+                kept = []
+                for number in range(3):
+                    one = delivery(str(number), qos, replayed=True)
+                    assert one.message is not None
+                    one.message.kept = Kept(one.message)
+                    kept.append(one.message.kept)
+                    queue.push(one)
+                queue.push(delivery("x", 1, share="$share/g/x"))
+                kept[gone].message = None
+                queue.take("")  # what it rebuilds counts the same
+                self.assertEqual(drain(queue), [str(number) for number in range(3) if number != gone])
+                self.assertEqual((len(queue), queue.qos_0, queue.messages, queue.size), (0, 0, 0, 0))
 
     def test_evicting_does_not_pile_up(self) -> None:
         """However many were evicted, the queue keeps no more than twice what is in it."""
