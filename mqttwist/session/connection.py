@@ -122,14 +122,16 @@ class Connection:
     # In
 
     def receive_data(self, data: bytes) -> None:
-        """Take what was read from the transport: one turn."""
+        """Take what was read from the transport: one turn, which ends whatever is raised in it."""
         if self.state == CLOSED:
             return
         self.last_received = self.turn.begin()
         self.metrics.bytes_received += len(data)
         self.decoder.feed(data)
-        self.process()
-        self.turn.end()
+        try:
+            self.process()
+        finally:
+            self.turn.end()
         if self.blocked:
             self._limit_outbox()
 

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mqttwist.broker.broker import Broker
 from mqttwist.session.connection import Connection
 from mqttwist.stores.memory import MemoryStore
+from mqttwist.wire.control import PingReq
 from tests.session.rig import Link, RecordingTransport
 
 
@@ -37,6 +38,16 @@ class AnsweringTransport(RecordingTransport):
         self.other.turn.begin()
         self.other.send(b"answer to " + data)
         self.other.turn.end()
+
+
+class BrokenTrace:
+    """Raises at every packet that comes in."""
+
+    def received(self, connection: Connection, packet: bytes) -> None:
+        raise RuntimeError("broken")
+
+    def sent(self, connection: Connection, packets: bytes) -> None:
+        pass
 
 
 class TurnTests(SynchronousTestCase):
@@ -89,6 +100,14 @@ class TurnTests(SynchronousTestCase):
         self.turn.begin()
         self.turn.end()
         self.assertEqual([len(self.writes()[0]), len(self.writes()[2])], [1, 1])
+
+    def test_fault_in_the_middle(self) -> None:
+        """Whatever is raised while packets are worked on, what was to be sent is sent in this turn."""
+        first, second, _ = self.connections
+        second.trace = BrokenTrace()
+        first.send(b"a")
+        self.assertRaises(RuntimeError, second.receive_data, PingReq().encode(second.version))
+        self.assertEqual(self.writes()[0], [b"a"])
 
     def test_turn_within_a_write(self) -> None:
         """A write that leads to another turn, as between two ends in memory, loses nothing."""
