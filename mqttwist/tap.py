@@ -6,11 +6,14 @@ import os.path
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import Field, fields
+from signal import SIGHUP, signal
+from threading import current_thread, main_thread
 from typing import Any
 
 from twisted.copyright import version as twisted_version
 from twisted.cred.credentials import IAnonymous, IUsernameHashedPassword, IUsernamePassword
 from twisted.cred.strcred import AuthOptionMixin, InvalidAuthType, UnsupportedInterfaces, makeChecker
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
@@ -33,6 +36,10 @@ DEFAULT_PORT = 1883
 LISTEN_HELP = (
     "Twisted server endpoint to listen on, such as ssl:8883:privateKey=key.pem:certKey=cert.pem, "
     "unix:/run/mqtt.sock, systemd:domain=INET:index=0 or haproxy:tcp:1883; may be given several times"
+)
+PORT_HELP = (
+    f"TCP port to listen on, on all IPv4 interfaces [default: {DEFAULT_PORT}, or none with --listen]; "
+    f"--listen tcp6:{DEFAULT_PORT} in its place listens for IPv6"
 )
 AUTH_HELP = (
     "how clients log in, as TYPE:ARGUMENT, such as mqtt-passwords:FILE; may be given several times, and the "
@@ -82,6 +89,15 @@ def _port_number(text: str) -> int:
     return int(text)
 
 
+def _check_readable(path: str) -> None:
+    """Raises `UsageError` for a file that can't be read."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise usage.UsageError(f"{path} can't be read: {error.strerror}") from error
+
+
 def _program() -> str:
     return f"{os.path.basename(sys.argv[0])} mqtt"
 
@@ -102,13 +118,6 @@ class Options(usage.Options, AuthOptionMixin):
     )
     optParameters = (
         (
-            "port",
-            "p",
-            None,
-            f"TCP port to listen on [default: {DEFAULT_PORT}, or none with --listen]",
-            _port_number,
-        ),
-        (
             "store",
             None,
             "memory:",
@@ -119,15 +128,26 @@ class Options(usage.Options, AuthOptionMixin):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self["port"] = None
         self["listen"] = []
-        self.docs.update(listen=LISTEN_HELP, auth=AUTH_HELP)
+        self.docs.update(port=PORT_HELP, listen=LISTEN_HELP, auth=AUTH_HELP)
+
+    def opt_port(self, text: str) -> None:
+        if self["port"] is not None:
+            raise usage.UsageError("--port is given twice; for another port, add --listen tcp:PORT")
+        self["port"] = _port_number(text)
+
+    opt_p = opt_port
 
     def opt_listen(self, endpoint: str) -> None:
         self["listen"].append(endpoint)
 
     def opt_auth(self, description: str) -> None:
-        kind = f"--auth {description.partition(':')[0]}"  # without the argument, which may be a password
+        name, _, argument = description.partition(":")
+        kind = f"--auth {name}"  # without the argument, which may be a password
         try:
+            if name == "file" and argument:  # Twisted's own only warns, and asks the file at each login
+                _check_readable(argument)
             self.addChecker(makeChecker(description))  # type: ignore[no-untyped-call]
         except InvalidAuthType as error:
             raise usage.UsageError(f"{kind}: there is no such type; --help-auth lists them") from error
@@ -196,14 +216,44 @@ class CannotStart(SystemExit, Exception):
     """
 
 
+def _why_not_listening(error: CannotListenError | OSError) -> str:
+    """In few words: of what a daemon says of its end, twistd shows the first 100 bytes."""
+    if not isinstance(error, CannotListenError):
+        return str(error)
+    where = f"{error.interface}:{error.port}" if error.interface else str(error.port)
+    return f"cannot listen on {where}: {getattr(error.socketError, 'strerror', None) or error.socketError}"
+
+
 class CommandService(BrokerService):
-    """The broker of the command: what it can't listen on ends the program with one line."""
+    """The broker of the command: what it can't listen on ends the program with one line.
+
+    SIGHUP, which would end it without a word, is answered by a line in the log.
+    """
+
+    _sighup_before: Any = None
+
+    def startService(self) -> None:
+        super().startService()
+        if current_thread() is main_thread():
+            self._sighup_before = signal(SIGHUP, self._hang_up)
+
+    def stopService(self) -> Deferred[None]:
+        if self._sighup_before is not None:
+            signal(SIGHUP, self._sighup_before)
+            self._sighup_before = None
+        return super().stopService()
+
+    def _hang_up(self, number: int, frame: object) -> None:
+        reactor: Any = self.clock
+        reactor.callFromThread(  # a signal may come in the middle of a line of the log
+            log.info, "SIGHUP: nothing to reload; a password file is read anew by itself when it has changed"
+        )
 
     def _listen(self) -> None:
         try:
             super()._listen()
         except (CannotListenError, OSError) as error:
-            raise CannotStart(f"{_program()}: {error}") from error
+            raise CannotStart(f"{_program()}: {_why_not_listening(error)}") from error
 
 
 def makeService(options: Options) -> BrokerService:

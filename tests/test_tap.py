@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import signal
+import socket
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from twisted.application.service import IServiceMaker
 from twisted.cred.checkers import FilePasswordDB, InMemoryUsernamePasswordDatabaseDontUse
@@ -159,6 +161,12 @@ class ListeningTests(OptionsTestCase):
         for port in ("x", "", "-1", "65536", "1.0", "\N{ARABIC-INDIC DIGIT ONE}"):
             self.assertEqual(self.refused(f"--port={port}"), f"--port must be 0..65535, not {port!r}")
 
+    def test_two_ports(self) -> None:
+        """A second `--port` is refused: the first would be forgotten."""
+        line = "--port is given twice; for another port, add --listen tcp:PORT"
+        self.assertEqual(self.refused("--port", "1884", "--port", "1885"), line)
+        self.assertEqual(self.refused("-p", "1884", "--port=1884"), line)
+
     def test_wrong_endpoint(self) -> None:
         """An endpoint that makes no sense is refused before anything starts."""
         self.assertEqual(self.refused("--listen", "nix:1"), "--listen nix:1: Unknown endpoint type: 'nix'")
@@ -237,6 +245,11 @@ class AuthTests(OptionsTestCase):
         self.assertEqual(
             self.refused("--auth", "nix:x"), "--auth nix: there is no such type; --help-auth lists them"
         )
+        self.assertEqual(
+            self.refused("--auth", "file:/no/such/file"),
+            "--auth file: /no/such/file can't be read: No such file or directory",
+        )
+        self.assertIn("--auth file: ", self.refused("--auth", "file:"))
         line = self.refused("--auth", "memory:alice:secret:bob")
         self.assertTrue(line.startswith("--auth memory: "))
         self.assertNotIn("secret", line)
@@ -342,8 +355,47 @@ class ServiceTests(SynchronousTestCase):
         self.reactor.listenTCP = taken
         with patch("sys.argv", ["/usr/bin/twistd"]):
             error = self.assertRaises(SystemExit, service.privilegedStartService)
-        expected = "twistd mqtt: Couldn't listen on 127.0.0.1:1883: [Errno 98] Address already in use."
+        expected = "twistd mqtt: cannot listen on 127.0.0.1:1883: Address already in use"
         self.assertEqual(error.code, expected)
+
+    def test_why_not(self) -> None:
+        """The line is short and names the place, whatever kind of place it is."""
+        busy = OSError(98, "Address already in use")
+        for error, expected in (
+            (CannotListenError("", 1883, busy), "cannot listen on 1883: Address already in use"),
+            (CannotListenError(None, "/run/mqtt.sock", busy), "cannot listen on /run/mqtt.sock: Address "),
+            (CannotListenError("::1", 1883, socket.gaierror()), "cannot listen on ::1:1883: "),
+            (OSError(2, "No such file or directory"), "[Errno 2] No such file or directory"),
+        ):
+            service, _ = self.make()
+            self.reactor.listenTCP = Mock(side_effect=error)
+            message = str(self.assertRaises(SystemExit, service.privilegedStartService).code)
+            self.assertIn(expected, message)
+
+    def test_sighup(self) -> None:
+        """SIGHUP is answered by a line in the log while the broker runs; before and after it is as it was."""
+        before = signal.getsignal(signal.SIGHUP)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        self.reactor.callFromThread = lambda function, *arguments: function(*arguments)
+        service, _ = self.make()
+        self.successResultOf(service.stopService())
+        service.startService()
+        with capturedLogs() as events:
+            signal.raise_signal(signal.SIGHUP)
+        (event,) = events
+        self.assertIn("nothing to reload", formatEvent(event))
+        self.assertEqual(event["log_level"].name, "info")
+        self.successResultOf(service.stopService())
+        self.assertEqual(signal.getsignal(signal.SIGHUP), before)
+
+    def test_sighup_in_a_thread(self) -> None:
+        """A broker that is started outside of the main thread leaves signals alone."""
+        before = signal.getsignal(signal.SIGHUP)
+        service, _ = self.make()
+        with patch("mqttwist.tap.current_thread"):
+            service.startService()
+        self.assertEqual(signal.getsignal(signal.SIGHUP), before)
+        self.successResultOf(service.stopService())
 
     def test_twistd_can_clean_up(self) -> None:
         """What ends the program is an `Exception`: twistd cleans up after those, and tells its parent."""
