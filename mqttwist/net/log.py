@@ -26,8 +26,10 @@ def _client_id(connection: ServerConnection) -> str:
     return connection.connect.client_id if connection.connect is not None else "?"
 
 
-def _reason(reason_code: int) -> str:
-    return f"0x{reason_code:02X} {ReasonCode(reason_code).name.lower().replace('_', ' ')}"
+def _reason(reason_code: int, said: str = "") -> str:
+    """A reason code with its name, unless that has been `said`."""
+    name = ReasonCode(reason_code).name.lower().replace("_", " ")
+    return f"0x{reason_code:02X}" if name == said else f"0x{reason_code:02X} {name}"
 
 
 def _expiry(seconds: int) -> str:
@@ -63,7 +65,7 @@ class LogObserver:
             client_id=_client_id(connection),
             peer=connection.peer,
             text=text,
-            reason=f", {_reason(reason_code)}" if reason_code else "",
+            reason=f", {_reason(reason_code, text)}" if reason_code else "",
             version=VERSIONS[connection.version],
             username=connect.username if connect is not None else None,
         )

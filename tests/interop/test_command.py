@@ -63,7 +63,7 @@ class StartTests(unittest.TestCase):
                     done = self.run_command(*runner, "mqtt", "--port", port)
                     self.assertEqual(done.returncode, 1)
                     output = done.stdout + done.stderr
-                    self.assertEqual(output.count(f"mqtt: Couldn't listen on 127.0.0.1:{port}: "), 1, output)
+                    self.assertEqual(output.count(f"mqtt: cannot listen on 127.0.0.1:{port}: "), 1, output)
                     self.assertNotIn("Traceback", output)
                     self.assertEqual(list(self.folder.glob("*.pid")), [])
 

@@ -165,8 +165,7 @@ class RefusedTests(PortalTestCase):
         self.ask(UnauthorizedLogin())
         self.log_in()
         expected = (
-            "warn: 'a' from 127.0.0.1:50001 refused: bad user name or password, "
-            "0x86 bad user name or password (MQTT 5.0, user 'alice')"
+            "warn: 'a' from 127.0.0.1:50001 refused: bad user name or password, 0x86 (MQTT 5.0, user 'alice')"
         )
         self.assertEqual(self.lines(), [expected])
 
