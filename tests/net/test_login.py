@@ -245,6 +245,8 @@ class GoneTests(PortalTestCase):
         """A login that is through is not cancelled when its client goes later."""
         client, later = self.log_in_later()
         later.callback(b"alice")
+        (connection,) = self.broker.sessions.connections()
+        self.assertIsNone(connection.cancel_login)
         client.hang_up()
         self.assertEqual((self.cancelled, self.logouts), (0, 1))
 

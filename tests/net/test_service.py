@@ -192,6 +192,15 @@ class ListeningTests(ServiceTestCase):
         self.successResultOf(service.stopService())
         self.check_loops(service)
 
+    def test_stopped_beside_another_port(self) -> None:
+        """A stop without a start leaves the loops to a port that uses the factory by itself."""
+        service = self.service()
+        service.factory.doStart()  # type: ignore[no-untyped-call]
+        self.successResultOf(service.stopService())
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 2)
+        service.factory.doStop()  # type: ignore[no-untyped-call]
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_started_twice(self) -> None:
         """Nor does a second start."""
         service = self.running()
