@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mqttwist.broker.deadlines import Deadline, Deadlines
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.retained import RetainedMessages
@@ -18,6 +20,7 @@ from mqttwist.wire.message import Message
 from mqttwist.wire.subscribe import SubscriptionOptions
 from mqttwist.wire.topics import split_share
 
+REFUSALS_LIMIT: Final = 100
 INSTANT: float = 0.001  # seconds; how long a message with a Message Expiry Interval of 0 may be on its way
 
 
@@ -114,8 +117,14 @@ class Router:
         self._store.retained_changed(topic_name, None)
 
     def replay(self, receiver: Receiver, subscription: Subscription) -> None:
-        """Queue the retained messages that match a new subscription (3.3.1.3)."""
+        """Queue the retained messages that match a new subscription (3.3.1.3).
+
+        A new member of a Shared Subscription gets none (4.8.2), but what waits for others.
+        """
         options = subscription.options
+        if split_share(options.topic_filter)[0]:
+            self._relieve(options.topic_filter, receiver)
+            return
         identifiers = (subscription.identifier,) if subscription.identifier else ()
         for message in self.retained.matching(options.topic_filter):
             if self._may_receive(receiver, message.topic_name):
@@ -126,13 +135,13 @@ class Router:
     def subscribe(self, session: Session, subscription: Subscription) -> bool:
         """Add a subscription to a session, or put it in the place of one with the same filter [MQTT-3.8.4-3].
 
-        Answers whether the retained messages are to be sent for it.
+        Answers whether `replay` is to be called for it.
         """
         options = subscription.options
         is_new = self.subscriptions.add(session.outgoing, subscription)
         session.subscriptions[options.topic_filter] = subscription
         self._store.subscription_added(session, subscription)
-        return self.wants_retained(options, is_new)
+        return self.wants_retained(options, is_new) or bool(is_new and split_share(options.topic_filter)[0])
 
     def wants_retained(self, options: SubscriptionOptions, is_new: bool) -> bool:
         """Whether a subscription asks for retained messages [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11].
@@ -157,6 +166,10 @@ class Router:
         """Take up the subscriptions of a session from the store."""
         for subscription in session.subscriptions.values():
             self.subscriptions.add(session.outgoing, subscription)
+        for share in {delivery.share for delivery in session.outgoing.waiting}:
+            group = self.subscriptions.share_group(share) if share else None
+            if group is not None:
+                group.keeps(session.outgoing, True)
 
     def forget(self, session: Session) -> None:
         """The session has ended: drop its subscriptions, and give what came by Shared ones to others."""
@@ -168,18 +181,52 @@ class Router:
             if not self._give_to_another(delivery, None):
                 self._drops.count(session.client_id, drop.NO_MEMBER)
 
-    def hand_over(self, outgoing: OutgoingFlow, share: str = "") -> None:
-        """What waits for a client by Shared Subscriptions goes to members that are online, if any are."""
-        for delivery in outgoing.waiting.take(share):
-            if not self._give_to_another(delivery, outgoing):
-                outgoing.waiting.push(delivery)
+    def hand_over(self, outgoing: OutgoingFlow, share: str = "") -> bool:
+        """What waits for a client by Shared Subscriptions goes to other members, as far as they take it.
+
+        `share` is one of them, "" all. Answers whether something of that stays. When `REFUSALS_LIMIT`
+        messages were taken by nobody, no more are offered: this may be a long queue and a large group.
+        """
+        refusals = 0
+
+        def is_taken(delivery: Delivery) -> bool:
+            nonlocal refusals
+            if not delivery.share or (share and delivery.share != share):
+                return False
+            if refusals < REFUSALS_LIMIT and self._give_to_another(delivery, outgoing):
+                return True
+            refusals += 1
+            return False
+
+        outgoing.waiting.take(is_taken)
+        return refusals > 0
+
+    def offer_waiting(self, session: Session) -> None:
+        """A session has a Network Connection again: it takes over what waits for others of its groups."""
+        for topic_filter in session.subscriptions:
+            if split_share(topic_filter)[0]:
+                self._relieve(topic_filter, session.outgoing)
+
+    def _relieve(self, share: str, receiver: Receiver) -> None:
+        """`receiver` has come: offer it, and all others, what waits for members of the group."""
+        group = self.subscriptions.share_group(share)
+        if group is None:
+            return
+        for keeper in group.keepers:
+            if not receiver.has_room:
+                return
+            if keeper is not receiver and isinstance(keeper, OutgoingFlow):
+                group.keeps(keeper, self.hand_over(keeper, share))
 
     def _give_to_another(self, delivery: Delivery, instead_of: Receiver | None) -> bool:
         message = delivery.message
         if message is None:
             return False
         group = self.subscriptions.group(delivery.share, message.topic_name)
-        return group is not None and group.deliver(message, instead_of)
+        if group is None or not group.deliver(message, instead_of):
+            return False
+        message.forget_forms()
+        return True
 
     # Permissions
 
@@ -190,6 +237,30 @@ class Router:
             self._authorities[session.outgoing] = authority
         if before is not authority:
             self.subscriptions.forget_routes_of(list(session.subscriptions))
+            if authority is not None:
+                self._drop_forbidden(session.outgoing)
+
+    def _drop_forbidden(self, outgoing: OutgoingFlow) -> None:
+        """Drop what waits for a client and what it may not receive any more; others may get what is shared.
+
+        What was sent before and not confirmed stays: the client has seen it, or part of it.
+        """
+        answers: dict[str, bool] = {}
+
+        def is_forbidden(delivery: Delivery) -> bool:
+            message = delivery.message
+            if message is None and delivery.kept is not None:
+                message = delivery.kept.message
+            if message is None:
+                return False
+            topic_name = message.topic_name
+            if topic_name not in answers:
+                answers[topic_name] = self._may_receive(outgoing, topic_name)
+            return not answers[topic_name]
+
+        for delivery in outgoing.waiting.take(is_forbidden):
+            if not delivery.share or not self._give_to_another(delivery, outgoing):
+                self._drops.count(outgoing.client_id, drop.FORBIDDEN)
 
     def _may_receive(self, receiver: Receiver, topic_name: str) -> bool:
         authority = self._authorities.get(receiver)

@@ -11,21 +11,26 @@ class ShareGroup:
     """The sessions that subscribe to one `$share/{ShareName}/{filter}`, which is `topic_filter` in full.
 
     The members take turns. One that would have to keep a message waiting is passed over as long as another
-    can send it; one that is away gets it only if nobody is online, and one whose queue is full not at all.
+    can send it; one that is away gets it only if nobody is online, and one whose queue is full only if that
+    can give up something else. If a member does not take it, the next one is asked.
+
+    What waits for a member (a *keeper*) is offered to others when they come online or join.
     """
 
-    __slots__ = ("_members", "_next", "_positions", "topic_filter")
+    __slots__ = ("_keepers", "_members", "_next", "_positions", "topic_filter")
 
     topic_filter: str
     _members: list[tuple[Receiver, Subscription]]
     _positions: dict[Receiver, int]  # of the members in the list
     _next: int
+    _keepers: dict[Receiver, None]
 
     def __init__(self, topic_filter: str) -> None:
         self.topic_filter = topic_filter
         self._members = []
         self._positions = {}
         self._next = 0
+        self._keepers = {}
 
     def __len__(self) -> int:
         return len(self._members)
@@ -49,50 +54,71 @@ class ShareGroup:
         position = self._positions.pop(receiver, None)
         if position is None:
             return
+        self._keepers.pop(receiver, None)
         last = self._members.pop()
         if last[0] is not receiver:
             self._members[position] = last
             self._positions[last[0]] = position
 
+    @property
+    def keepers(self) -> list[Receiver]:
+        """Members for which messages of the group may wait."""
+        return list(self._keepers)
+
+    def keeps(self, receiver: Receiver, waits: bool) -> None:
+        """Note whether messages of the group wait for `receiver`."""
+        if not waits:
+            self._keepers.pop(receiver, None)
+        elif receiver in self._positions:
+            self._keepers[receiver] = None
+
     def deliver(
         self, message: Message, barred: list[Receiver] | None = None, instead_of: Receiver | None = None
     ) -> bool:
-        """Give `message` to one member; False when none is there for it. What a member drops it counts.
+        """Give `message` to one member; False when none takes it: then it is for the caller to count it.
 
-        `barred` are members that must not receive it. With `instead_of`, a member that is away, only the
-        others that are online are asked.
+        `barred` are members that must not receive it. `instead_of` is where the message waits: if that is a
+        member that is online, only those are asked that can send at once; else, all that are online.
         """
-        position = self._choose(barred, instead_of)
-        if position < 0:
-            return False
+        count = len(self._members)
+        waiting: list[int] = []
+        for step in range(count):
+            position = (self._next + step) % count
+            receiver = self._members[position][0]
+            if receiver is instead_of or (barred and receiver in barred):
+                continue
+            if not receiver.is_ready:
+                waiting.append(position)
+            elif self._give(position, message):
+                return True
+        if instead_of is not None:
+            if instead_of.is_online and instead_of in self._positions:
+                return False
+            waiting = [position for position in waiting if self._members[position][0].is_online]
+        for position in self._by_room(waiting, message.size):
+            if self._give(position, message):
+                self._keepers[self._members[position][0]] = None
+                return True
+        return False
+
+    def _give(self, position: int, message: Message) -> bool:
+        """Deliver to the member at `position`, if it takes the message: then the next one has its turn."""
         receiver, subscription = self._members[position]
-        if instead_of is not None and not receiver.is_online:
-            return False
-        self._next = position + 1
         options = subscription.options
         qos = min(message.qos, options.qos)  # [MQTT-4.8.2-3]
         retain = message.retain and options.retain_as_published
         identifiers = (subscription.identifier,) if subscription.identifier else ()
-        receiver.deliver(message, qos, retain, identifiers, self.topic_filter, False)
-        return True
+        if receiver.deliver(message, qos, retain, identifiers, self.topic_filter, False):
+            self._next = position + 1
+            return True
+        receiver.withdraw_drop()
+        return False
 
-    def _choose(self, barred: list[Receiver] | None, instead_of: Receiver | None) -> int:
-        """The position of the next member that can send at once; else of one that is online; else of any.
-
-        All must have room; -1 if none has.
-        """
-        count = len(self._members)
-        online = away = -1
-        for step in range(count):
-            position = (self._next + step) % count
+    def _by_room(self, positions: list[int], size: int) -> list[int]:
+        """Those that are online first; but those that would have to give up another message come last."""
+        ranks: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
+        for position in positions:
             receiver = self._members[position][0]
-            if receiver is instead_of or not receiver.has_room or (barred and receiver in barred):
-                continue
-            if receiver.is_ready:
-                return position
-            if receiver.is_online:
-                if online < 0:
-                    online = position
-            elif away < 0:
-                away = position
-        return online if online >= 0 else away
+            rank = (0 if receiver.is_online else 1) + (0 if receiver.has_room_for(size) else 2)
+            ranks[rank].append(position)
+        return ranks[0] + ranks[1] + ranks[2] + ranks[3]

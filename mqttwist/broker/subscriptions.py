@@ -261,6 +261,17 @@ class Subscriptions:
                 return group
         return None
 
+    def share_group(self, full_filter: str) -> ShareGroup | None:
+        """The group of a shared filter, if it has members."""
+        share_name, topic_filter = split_share(full_filter)
+        node = self._root
+        for part in topic_filter.split("/"):
+            child = node.children.get(part)
+            if child is None:
+                return None
+            node = child
+        return node.groups.get(share_name)
+
     def forget_routes_of(self, topic_filters: list[str]) -> None:
         """What a receiver may receive has changed: work out anew the routes of its filters."""
         for full_filter in topic_filters:

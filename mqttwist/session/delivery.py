@@ -8,6 +8,7 @@ from mqttwist.wire.message import Kept, Message
 
 # Why a message did not reach a client, in the words of the log.
 EXPIRED: Final = "message expired"
+FORBIDDEN: Final = "the client may not receive it any more"
 OFFLINE: Final = "QoS 0 while offline"
 PACKET_TOO_LARGE: Final = "larger than the client's Maximum Packet Size"
 QUEUE_FULL: Final = "queue full"

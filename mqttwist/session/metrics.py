@@ -54,6 +54,16 @@ class Drops:
         key = (client_id, reason)
         self._recent[key] = self._recent.get(key, 0) + messages
 
+    def withdraw(self, client_id: str, reason: str) -> None:
+        """One message that was counted in this turn is no drop after all."""
+        self.totals[reason] -= 1
+        if not self.totals[reason]:
+            del self.totals[reason]
+        key = (client_id, reason)
+        self._recent[key] -= 1
+        if not self._recent[key]:
+            del self._recent[key]
+
     def take(self) -> list[tuple[str, str, int]]:
         """(client id, reason, how many) since the last call."""
         recent = [(client_id, reason, messages) for (client_id, reason), messages in self._recent.items()]

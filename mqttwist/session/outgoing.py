@@ -46,8 +46,8 @@ class OutgoingFlow(Receiver):
     """All that is on its way to one client, online or not."""
 
     __slots__ = (
-        "_aliases", "_drops", "_form", "_last_packet_id", "_size_quota", "_unsent", "connection", "in_flight",
-        "in_flight_size", "send_quota", "waiting",
+        "_aliases", "_drops", "_form", "_last_drop", "_last_packet_id", "_size_quota", "_unsent",
+        "connection", "in_flight", "in_flight_size", "send_quota", "waiting",
     )  # fmt: skip
 
     connection: Connection | None
@@ -61,6 +61,7 @@ class OutgoingFlow(Receiver):
     _aliases: OutboundAliases | None
     _form: int  # FORM_MQTT_5 or 0
     _drops: Drops
+    _last_drop: str  # why the last message that was dropped was
 
     def __init__(self, client_id: str, limits: QueueLimits, drops: Drops) -> None:
         super().__init__(client_id)
@@ -75,6 +76,7 @@ class OutgoingFlow(Receiver):
         self._aliases = None
         self._form = 0
         self._drops = drops
+        self._last_drop = ""
 
     def adopt(self, limits: QueueLimits, drops: Drops) -> None:
         """Another broker takes the session up, from a store: its limits hold, and it counts the drops."""
@@ -121,6 +123,9 @@ class OutgoingFlow(Receiver):
     @property
     def has_room(self) -> bool:
         return self.is_ready or self.waiting.has_room
+
+    def has_room_for(self, size: int) -> bool:
+        return self.is_ready or self.waiting.has_room_for(size)
 
     @property
     def pause(self) -> int:
@@ -441,6 +446,10 @@ class OutgoingFlow(Receiver):
             self._drops.count(self.client_id, drop.SESSION_ENDED, lost)
         return movable
 
+    def withdraw_drop(self) -> None:
+        self._drops.withdraw(self.client_id, self._last_drop)
+
     def _drop(self, reason: str) -> bool:
+        self._last_drop = reason
         self._drops.count(self.client_id, reason)
         return False

@@ -33,6 +33,9 @@ class Receiver:
         sent because of a SUBSCRIBE.
         """
 
+    def withdraw_drop(self) -> None:
+        """What `deliver` has just dropped and counted is no drop of this receiver: another is asked."""
+
     @property
     @abstractmethod
     def is_online(self) -> bool:
@@ -46,4 +49,8 @@ class Receiver:
     @property
     @abstractmethod
     def has_room(self) -> bool:
-        """Whether a message would be sent or kept, not dropped."""
+        """Whether a small message would be sent or kept, not dropped."""
+
+    def has_room_for(self, size: int) -> bool:
+        """Whether a message of `size` bytes would be sent or kept without another having to go."""
+        return self.has_room

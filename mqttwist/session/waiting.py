@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from mqttwist.session.delivery import Delivery
@@ -70,6 +70,10 @@ class WaitingQueue:
         """Whether one more small message can come in without another having to go."""
         return not self._is_full(OVERHEAD)
 
+    def has_room_for(self, size: int) -> bool:
+        """The same for a message of `size` bytes."""
+        return not self._is_full(size + OVERHEAD)
+
     def _is_full(self, size: int) -> bool:
         limits = self.limits
         return (limits.messages > 0 and self.messages >= limits.messages) or (
@@ -128,11 +132,14 @@ class WaitingQueue:
         if delivery.qos == 0 and not delivery.replayed:
             self._evictable.popleft()  # the oldest of all is the oldest of its kind
 
-    def take(self, share: str) -> list[Delivery]:
-        """Take out all that came by the Shared Subscription `share`, in their order; "" is every share."""
-        taken = [one for one in self if one.share and (not share or one.share == share)]
+    def take(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Take out all that `is_wanted`, in their order; the rest keeps its own."""
+        taken: list[Delivery] = []
+        rest: list[Delivery] = []
+        for delivery in self:
+            (taken if is_wanted(delivery) else rest).append(delivery)
         if taken:
-            self._fill([one for one in self if not one.share or (share and one.share != share)])
+            self._fill(rest)
         return taken
 
     def _fill(self, deliveries: list[Delivery]) -> None:

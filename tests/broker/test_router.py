@@ -7,7 +7,7 @@ from typing import Any
 from mqttwist.broker.connection import ServerConnection
 from mqttwist.broker.settings import Settings
 from mqttwist.broker.subscriber import REPLAY_LIMIT
-from mqttwist.session.delivery import QUEUE_FULL
+from mqttwist.session.delivery import FORBIDDEN, QUEUE_FULL
 from mqttwist.wire.acknowledge import PubAck, PubRec
 from mqttwist.wire.connect import Connect, Will
 from mqttwist.wire.properties import Properties
@@ -270,6 +270,23 @@ class PermissionTests(BrokerTestCase):
         client = self.connected("c", clean_start=False, session_expiry_interval=100)
         self.root.publish("closed", b"3")
         self.assertEqual(client.payloads(), [b"3"])
+
+    def test_what_waits_follows_the_login(self) -> None:
+        """What waits for a client and what it may not receive any more is dropped and counted."""
+        self.permissions.may_receive = lambda topic_name: True  # type: ignore[method-assign]
+        self.root.publish("closed/kept", b"no", retain=True)
+        self.root.publish("open/kept", b"kept", 1, retain=True)
+        client = self.connected("c", session_expiry_interval=100)
+        client.connection.transport_full()
+        filters = ("#", "$share/g/closed/2")
+        client.send(Subscribe(1, [SubscriptionOptions(one, 1) for one in filters]))
+        client.lose()
+        for topic, qos in (("closed/1", 0), ("open/1", 1), ("closed/2", 1), ("open/2", 0)):
+            self.root.publish(topic, topic.encode(), qos)
+        self.permissions = Permissions()
+        client = self.connected("c", clean_start=False, session_expiry_interval=100)
+        self.assertEqual(client.payloads(), [b"kept", b"open/1", b"open/2"])
+        self.assertEqual(self.broker.drops.totals, {FORBIDDEN: 4})
 
     def test_wills(self) -> None:
         """A will to a topic that the client may not publish to is refused at once: 0x87."""

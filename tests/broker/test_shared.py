@@ -8,11 +8,12 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from mqttwist.broker.settings import Settings
 from mqttwist.broker.shared import ShareGroup
-from mqttwist.session.delivery import NO_MEMBER, PACKET_TOO_LARGE
+from mqttwist.session.connection import HOLD_LIMIT
+from mqttwist.session.delivery import NO_MEMBER, QUEUE_FULL
 from mqttwist.session.session import Subscription
 from mqttwist.wire.message import Message
 from mqttwist.wire.publish import Publish
-from mqttwist.wire.subscribe import SubscriptionOptions
+from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions
 from tests.broker.harness import BrokerTestCase, TestClient
 from tests.broker.receivers import RecordingReceiver
 
@@ -70,11 +71,16 @@ class GroupTests(SynchronousTestCase):
         self.assertEqual(self.deliver(4), "bcbc")
 
     def test_full_members_are_passed_over(self) -> None:
-        """Who has no room gets nothing; if nobody has, the message is nobody's."""
+        """Who has no room gets a message only if nobody has: then who can give up another one takes it."""
+        for member in self.members:
+            member.ready = False
         self.members[0].room = False
         self.assertEqual(self.deliver(4), "bcbc")
-        self.members[1].room = self.members[2].room = False
-        self.assertFalse(self.group.deliver(Message("a")))
+        self.members[2].online = False
+        self.assertEqual(self.deliver(2), "bb")
+        self.members[1].accepts = self.members[2].accepts = False
+        self.assertTrue(self.group.deliver(Message("a")))
+        self.assertEqual([len(member.taken) for member in self.members], [1, 2, 1])
 
     def test_members_that_are_away(self) -> None:
         """Who is away gets messages only if nobody is online."""
@@ -96,10 +102,40 @@ class GroupTests(SynchronousTestCase):
         self.members[1].online = self.members[2].online = False
         self.assertEqual(self.deliver(1, self.members[0]), "-")
 
-    def test_a_drop_by_the_member_is_its_own(self) -> None:
-        """A member that drops the message has counted it: there was a member all the same."""
+    def test_members_that_do_not_take_it(self) -> None:
+        """If a member does not take a message the next one is asked; if none does, it is nobody's."""
         self.members[0].accepts = False
+        self.members[1].ready = False
         self.assertTrue(self.group.deliver(Message("a")))
+        self.assertEqual([len(member.taken) for member in self.members], [1, 0, 1])
+        self.members[2].accepts = False
+        self.assertTrue(self.group.deliver(Message("a")))
+        self.assertEqual([len(member.taken) for member in self.members], [2, 1, 2])
+        self.members[1].accepts = False
+        self.assertFalse(self.group.deliver(Message("a")))
+        self.assertEqual([len(member.taken) for member in self.members], [3, 2, 3])
+
+    def test_instead_of_a_member_that_stays(self) -> None:
+        """What waits for a member that is online goes only to those that can send it at once."""
+        self.members[0].ready = self.members[1].ready = False
+        self.assertEqual(self.deliver(2, self.members[0]), "cc")
+        self.members[2].ready = False
+        self.assertEqual(self.deliver(1, self.members[0]), "-")
+        self.group.remove(self.members[0])
+        self.assertEqual(self.deliver(2, self.members[0]), "bc")
+
+    def test_keepers(self) -> None:
+        """A member that was given a message to keep is known, until it keeps none or has left."""
+        self.assertEqual(self.deliver(3), "abc")
+        self.assertEqual(self.group.keepers, [])
+        for member in self.members:
+            member.ready = False
+        self.deliver(3)
+        self.assertEqual(self.group.keepers, self.members)
+        self.group.keeps(self.members[0], False)
+        self.group.remove(self.members[1])
+        self.group.keeps(self.members[1], True)
+        self.assertEqual(self.group.keepers, [self.members[2]])
 
     def test_joining_again(self) -> None:
         """A member that subscribes again has one place, with its new options."""
@@ -245,12 +281,92 @@ class MemberTests(BrokerTestCase):
         self.assertEqual(self.observer.of("dropped"), [(FILTER, NO_MEMBER, 1)])
 
     def test_too_large_for_the_member(self) -> None:
-        """A message that is too large for the chosen member is counted once, as its own."""
+        """A message that is too large for one member goes to another; if there is none it counts once."""
         self.member("1", maximum_packet_size=50)
+        second = self.member("2")
+        self.publish(bytes(100), bytes(100))
+        self.assertEqual(second.payloads(), [bytes(100)] * 2)
+        self.assertEqual(self.broker.drops.totals, {})
+        second.unsubscribe(FILTER)
         self.publish(bytes(100))
         self.broker.report()
-        self.assertEqual(self.observer.of("dropped"), [("1", PACKET_TOO_LARGE, 1)])
-        self.assertEqual(self.broker.drops.total, 1)
+        self.assertEqual(self.observer.of("dropped"), [(FILTER, NO_MEMBER, 1)])
+        self.assertEqual(self.broker.drops.totals, {NO_MEMBER: 1})
+
+    def test_the_member_that_comes_back(self) -> None:
+        """What waits for a member that is away goes to another that comes online."""
+        self.member("1").lose()
+        self.member("2").lose()
+        self.publish(*[b"%d" % number for number in range(6)])
+        second = self.member("2")
+        self.assertEqual(sorted(second.payloads()), [b"%d" % number for number in range(6)])
+        self.assertEqual(self.member("1").payloads(), [])
+
+    def test_the_member_that_joins(self) -> None:
+        """What waits for a member that is away goes to one that joins, after its SUBACK."""
+        for qos in (0, 1, 2):
+            self.member("1").lose()
+            self.publish(b"0", b"1", qos=qos)
+            second = self.connected("2")
+            packets = second.send(Subscribe(1, [SubscriptionOptions(FILTER, 2)]))
+            self.assertIsInstance(packets[0], SubAck)
+            got = [(one.payload, one.qos) for one in packets if isinstance(one, Publish)]
+            self.assertEqual(got, [(b"0", qos), (b"1", qos)])
+            self.assertEqual(self.member("1").payloads(), [])
+            second.disconnect()
+            self.connected("1").disconnect()
+
+    def test_relieving_a_member_that_is_busy(self) -> None:
+        """One that joins takes of what waits for a busy member as much as it can send at once, in order."""
+        first = self.member("1", receive_maximum=1)
+        self.publish(*[b"%d" % number for number in range(6)])
+        second = self.member("2", receive_maximum=3)
+        self.assertEqual(second.payloads(), [b"1", b"2", b"3"])
+        for expected in (b"0", b"4", b"5"):
+            message = first.take_one(Publish)
+            self.assertEqual(message.payload, expected)
+            first.ack(message)
+
+    def test_qos_0_to_a_member_that_reads_too_slowly(self) -> None:
+        """A QoS 0 message for which one member's transport has no room goes to another."""
+        first = self.member("1")
+        second = self.member("2", receive_maximum=1)
+        first.connection.transport_full()
+        first.connection.outbox.append(bytes(HOLD_LIMIT))
+        self.publish(b"0", b"1")  # the second one has used up its quota, and keeps the other for itself
+        self.publish(b"2", b"3", qos=0)
+        self.assertEqual(self.broker.drops.totals, {})
+        message = second.take_one(Publish)
+        self.assertEqual(message.payload, b"0")
+        second.ack(message)
+        self.assertLessEqual({b"2", b"3"}, set(second.payloads()))
+
+    def test_oldest_qos_0_gives_way(self) -> None:
+        """If every member's queue is full, a QoS 0 message in one of them makes room, as for others."""
+        self.start(Settings(queue_messages=1))
+        self.member("1").lose()
+        self.publish(b"0", qos=0)
+        self.publish(b"1")
+        self.assertEqual(self.broker.drops.totals, {QUEUE_FULL: 1})
+        self.assertEqual(self.member("1").payloads(), [b"1"])
+
+    def test_a_queue_with_room_for_it(self) -> None:
+        """A large message goes to a member with room for it, rather than push something else out."""
+        self.start(Settings(queue_bytes=10_000))
+        for name in ("1", "2"):
+            self.member(name).lose()
+        self.publish(bytes(4000), b"small", qos=0)
+        self.publish(bytes(7000), b"small")
+        self.assertEqual(self.broker.drops.totals, {})
+
+    def test_what_nobody_takes_stays(self) -> None:
+        """What the one who comes does not take stays where it was, in its order, and is no drop."""
+        self.member("1").lose()
+        expected = [bytes([number]) * 100 for number in range(200)]
+        self.publish(*expected)
+        self.assertEqual(self.member("2", maximum_packet_size=50).payloads(), [])
+        self.assertEqual(self.broker.drops.totals, {})
+        self.assertEqual(self.member("1").payloads(), expected)
 
     def test_nothing_is_left_of_members(self) -> None:
         """A session that has ended is no member any more."""

@@ -45,6 +45,15 @@ class DropsTests(SynchronousTestCase):
         self.assertEqual(self.drops.take(), [("a", "queue full", 2)])
         self.assertEqual(self.drops.totals, {"queue full": 3})
 
+    def test_withdrawn(self) -> None:
+        """A drop that is withdrawn was never counted; others stay."""
+        self.drops.count("a", "queue full", 2)
+        self.drops.count("a", "message expired")
+        self.drops.withdraw("a", "queue full")
+        self.drops.withdraw("a", "message expired")
+        self.assertEqual(self.drops.totals, {"queue full": 1})
+        self.assertEqual(self.drops.take(), [("a", "queue full", 1)])
+
     def test_totals(self) -> None:
         """The totals are by reason, over all clients."""
         self.drops.count("a", "queue full", 3)
