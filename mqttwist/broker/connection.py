@@ -200,6 +200,7 @@ class ServerConnection(Connection):
         session.incoming.attach(settings.receive_maximum if self.version == MQTT_5 else 0)
         session.outgoing.attach(self, admission.send_quota(connect), admission.topic_alias_maximum(connect))
         session.outgoing.resume()
+        self._broker.router.offer_waiting(session)
         self.last_received = self.turn.now  # while the login was waited for, nothing was read
         self._watch_keep_alive(connack.properties.server_keep_alive or connect.keep_alive)
         self._broker.observer.connected(self, connack.session_present)
