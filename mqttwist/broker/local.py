@@ -90,6 +90,9 @@ class WaitingReceiver(Receiver):
             self._wake()
         return accepted
 
+    def withdraw_drop(self) -> None:
+        self._drops.withdraw(self.client_id, QUEUE_FULL)
+
     def next(self, now: float) -> Message | None:
         """The message whose turn it is, with the QoS and RETAIN of its delivery, and the time left for it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mqttwist.broker.local import LocalReceiver, WaitingReceiver
+from mqttwist.session.delivery import NO_MEMBER
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.message import Message
 from mqttwist.wire.properties import Properties
@@ -119,6 +120,17 @@ class WaitingReceiverTests(BrokerTestCase):
         )
         self.assertEqual(self.fetch(), [(b"2", 1, False), (b"3", 1, False)])
         self.assertTrue(self.receiver.is_ready and self.receiver.has_room)
+
+    def test_shared_and_full(self) -> None:
+        """A shared message that does not fit goes to another member, or is counted once, for the group."""
+        self.broker.subscribe(self.receiver, SubscriptionOptions("$share/g/a", 1))
+        for _ in range(3):
+            self.broker.publish(Message.create("a", b"1", 1))
+        self.assertEqual(self.broker.drops.totals, {NO_MEMBER: 1})
+        client = self.connected("c")
+        client.subscribe("$share/g/a", qos=1)
+        self.broker.publish(Message.create("a", b"2", 1))
+        self.assertEqual((client.payloads(), self.broker.drops.totals), ([b"2"], {NO_MEMBER: 1}))
 
     def test_retained_messages_fit(self) -> None:
         """Retained messages that come because of the subscription do not count against the limits."""
