@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mqttwist.session.delivery import REFUSED, SESSION_ENDED
+from mqttwist.session.delivery import OFFLINE, QUEUE_FULL, REFUSED, SESSION_ENDED
+from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import (
     PAUSE_NAMES,
     PAUSE_NONE,
@@ -10,6 +11,7 @@ from mqttwist.session.outgoing import (
     PAUSE_SEND_QUOTA,
     PAUSE_TRANSPORT_FULL,
 )
+from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.message import Message
 from mqttwist.wire.packet import MQTT_3_1, MQTT_3_1_1, MQTT_5
@@ -381,6 +383,25 @@ class PauseTests(FlowTestCase):
         self.assertEqual(is_online_ready_roomy(), (True, False, True))
         link.receive(PubAck(2))
         self.assertEqual(is_online_ready_roomy(), (True, True, True))
+        self.deliver(b"c", replayed=True)
+        self.assertEqual(is_online_ready_roomy(), (True, False, True))
+
+    def test_room_of_a_queue_without_any(self) -> None:
+        """Who is ready has room, although nothing could wait."""
+        self.flow = self.make_flow(size=1)
+        self.assertFalse(self.flow.has_room)
+        self.connect()
+        self.assertTrue(self.flow.has_room)
+
+    def test_adopted(self) -> None:
+        """The limits and the counters of a broker that takes the session up hold from then on."""
+        drops = Drops()
+        self.flow.adopt(QueueLimits(1, 0, False), drops)
+        self.assertEqual(
+            [self.deliver(b"a"), self.deliver(b"b"), self.deliver(b"c", 0)], [True, False, False]
+        )
+        self.assertEqual(drops.totals, {QUEUE_FULL: 1, OFFLINE: 1})
+        self.assertEqual(self.drops.totals, {})
 
 
 class EndTests(FlowTestCase):

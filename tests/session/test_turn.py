@@ -27,7 +27,7 @@ class BrokenTransport(RecordingTransport):
 
 
 class AnsweringTransport(RecordingTransport):
-    """Lets another connection answer what is written at once, in a turn of its own."""
+    """Lets another connection answer what is written at once, in a turn of its own and after it."""
 
     def __init__(self, other: Connection) -> None:
         super().__init__()
@@ -38,6 +38,7 @@ class AnsweringTransport(RecordingTransport):
         self.other.turn.begin()
         self.other.send(b"answer to " + data)
         self.other.turn.end()
+        self.other.send(b", and more")
 
 
 class BrokenTrace:
@@ -121,4 +122,4 @@ class TurnTests(SynchronousTestCase):
                 self.turn.end()
                 self.assertEqual([connection.outbox for connection in self.connections], [[], [], []])
                 self.assertEqual(transport.writes, [b"a"])
-                self.assertEqual(b"".join(self.writes()[answering - 1]), b"aanswer to a")
+                self.assertEqual(b"".join(self.writes()[answering - 1]), b"aanswer to a, and more")
