@@ -104,17 +104,26 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.written: set[bytes] = set()
         self.messages: dict[bytes, tuple[str, int]] = {}  # topic and QoS of what was taken for delivery
 
-    @initialize(version=st.sampled_from([MQTT_3_1_1, MQTT_5]), limit=st.sampled_from([0, 0, 5]))
-    def begin(self, version: int, limit: int) -> None:
+    @initialize(
+        version=st.sampled_from([MQTT_3_1_1, MQTT_5]),
+        messages=st.sampled_from([0, 0, 5]),
+        size=st.sampled_from([0, 0, 800]),
+    )
+    def begin(self, version: int, messages: int, size: int) -> None:
         self.version = version
-        self.flow = OutgoingFlow("client", QueueLimits(limit, 0, True), Drops())
+        self.flow = OutgoingFlow("client", QueueLimits(messages, size, True), Drops())
         self.receiver = ModelReceiver(version)
 
     # What may happen
 
-    @rule(topic=st.sampled_from(TOPICS), qos=st.sampled_from([0, 1, 1, 2, 2]), identified=st.booleans())
-    def deliver(self, topic: str, qos: int, identified: bool) -> None:
-        payload = b"%d" % (len(self.messages) + 1)
+    @rule(
+        topic=st.sampled_from(TOPICS),
+        qos=st.sampled_from([0, 1, 1, 2, 2]),
+        identified=st.booleans(),
+        padding=st.sampled_from([0, 0, 300]),
+    )
+    def deliver(self, topic: str, qos: int, identified: bool, padding: int) -> None:
+        payload = b"%d" % (len(self.messages) + 1) + b" " * padding
         self.turn.begin()
         identifiers = (7,) if identified else ()
         if self.flow.deliver(Message(topic, payload, qos), qos, False, identifiers, "", False):
@@ -144,7 +153,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.flow.detach()
 
     @precondition(lambda self: self.down)
-    @rule(size=st.integers(1, 60), refuse=st.sampled_from([False, False, False, True]))
+    @rule(size=st.integers(1, 400), refuse=st.sampled_from([False, False, False, True]))
     def carry_down(self, size: int, refuse: bool) -> None:
         data, self.down = self.down[:size], self.down[size:]
         answers = self.receiver.receive(data, refuse)
