@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mqttwist.broker.deadlines import Deadline, Deadlines
 from mqttwist.broker.doors import Authority, Observer
@@ -16,6 +16,9 @@ from mqttwist.wire.connect import Connect, Will
 
 if TYPE_CHECKING:
     from mqttwist.broker.connection import ServerConnection
+
+
+CONNECTION_CLOSED: Final = "its connection was closed"
 
 
 class _Record:
@@ -166,7 +169,7 @@ class Sessions:
         if not send_will:
             record.will = None
         if session.expiry_interval == 0:
-            self._end(record, "its connection was closed")
+            self._end(record, CONNECTION_CLOSED)
             return
         self._router.hand_over(session.outgoing)
         self._schedule_will(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.logger import Logger
 
 from mqttwist.broker.connection import ServerConnection
+from mqttwist.broker.sessions import CONNECTION_CLOSED
 from mqttwist.session.connection import Connection
 from mqttwist.session.session import NEVER
 from mqttwist.wire.codec import decode_stream
@@ -122,6 +123,8 @@ class LogObserver:
         )
 
     def session_ended(self, client_id: str, cause: str) -> None:
+        if cause == CONNECTION_CLOSED:  # the lines of the connection have said so
+            return
         broker_log.info("Session of {client_id!r} ended: {cause}", client_id=client_id, cause=cause)
 
     def will_published(self, client_id: str, topic_name: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IAddress
@@ -29,6 +31,29 @@ log = Logger(namespace="mqttwist.broker")
 def _address_of(connection: ServerConnection) -> IAddress:
     address: IAddress = getattr(connection.transport, "address")  # noqa: B009 - the core's transport has none
     return address
+
+
+class GuardedAuthority:
+    """Says no where an authority fails: it may be asked in the turn of another client, which must not suffer."""
+
+    def __init__(self, authority: IAuthority) -> None:
+        self._authority = authority
+
+    def may_publish(self, topic_name: str, qos: int, retain: bool) -> bool:
+        return self._ask(self._authority.may_publish, topic_name, qos, retain)
+
+    def may_subscribe(self, topic_filter: str, qos: int) -> bool:
+        return self._ask(self._authority.may_subscribe, topic_filter, qos)
+
+    def may_receive(self, topic_name: str) -> bool:
+        return self._ask(self._authority.may_receive, topic_name)
+
+    def _ask(self, question: Callable[..., bool], *arguments: object) -> bool:
+        try:
+            return bool(question(*arguments))
+        except Exception:
+            log.failure("Error in an authority, which is taken for a no to {arguments}", arguments=arguments)
+            return False
 
 
 class PortalLogin:
@@ -63,7 +88,7 @@ class PortalLogin:
                 log.failure("Error in the logout of {peer}", peer=connection.peer)
 
         # One that allows everything need not be asked for every message.
-        known = None if type(authority) is FullAuthority else authority
+        known = None if type(authority) is FullAuthority else GuardedAuthority(authority)
         identity = connection.connect.username if connection.connect is not None else None
         accepted = connection.accept(known, log_out, identity)
         if not accepted:

@@ -8,10 +8,11 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.connection import ServerConnection
 from mqttwist.net.auth import AvatarId, FullAuthority, IAuthority, ServerBusy, make_portal
-from mqttwist.net.login import PortalLogin, accept_local
+from mqttwist.net.login import GuardedAuthority, PortalLogin, accept_local
 from mqttwist.net.protocol import LINGER
 from mqttwist.wire.acknowledge import PubAck
 from mqttwist.wire.connect import ConnAck, Will
@@ -27,6 +28,36 @@ class OwnTopic(FullAuthority):
 
     def may_publish(self, topic_name: str, qos: int, retain: bool) -> bool:
         return topic_name == "own"
+
+
+class Failing(FullAuthority):
+    """Has a bug in every answer."""
+
+    def may_publish(self, topic_name: str, qos: int, retain: bool) -> bool:
+        raise LookupError("publish")
+
+    def may_subscribe(self, topic_filter: str, qos: int) -> bool:
+        raise LookupError("subscribe")
+
+    def may_receive(self, topic_name: str) -> bool:
+        raise LookupError("receive")
+
+
+class GuardedAuthorityTests(SynchronousTestCase):
+    def test_answers(self) -> None:
+        """What the authority says is what counts."""
+        guarded = GuardedAuthority(OwnTopic())
+        self.assertTrue(guarded.may_publish("own", 0, False))
+        self.assertFalse(guarded.may_publish("other", 0, False))
+        self.assertTrue(guarded.may_subscribe("#", 2) and guarded.may_receive("x"))
+
+    def test_errors(self) -> None:
+        """An authority that fails says no, and the log has the traceback."""
+        guarded = GuardedAuthority(Failing())
+        self.assertFalse(guarded.may_publish("a", 0, False))
+        self.assertFalse(guarded.may_subscribe("a", 0))
+        self.assertFalse(guarded.may_receive("a"))
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 3)
 
 
 class PortalTestCase(ShellTestCase):
