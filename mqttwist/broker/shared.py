@@ -80,8 +80,24 @@ class ShareGroup:
         `barred` are members that must not receive it. `instead_of` is where the message waits: if that is a
         member that is online, only those are asked that can send at once; else, all that are online.
         """
-        count = len(self._members)
         waiting: list[int] = []
+        if self._send(message, barred, instead_of, waiting):
+            return True
+        if instead_of is not None:
+            if instead_of.is_online and instead_of in self._positions:
+                return False
+            waiting = [position for position in waiting if self._members[position][0].is_online]
+        return self._keep(waiting, message)
+
+    def _send(
+        self,
+        message: Message,
+        barred: list[Receiver] | None,
+        instead_of: Receiver | None,
+        waiting: list[int],
+    ) -> bool:
+        """Give `message` to the next member that can send it at once; `waiting` gets those that can't."""
+        count = len(self._members)
         for step in range(count):
             position = (self._next + step) % count
             receiver = self._members[position][0]
@@ -91,11 +107,11 @@ class ShareGroup:
                 waiting.append(position)
             elif self._give(position, message):
                 return True
-        if instead_of is not None:
-            if instead_of.is_online and instead_of in self._positions:
-                return False
-            waiting = [position for position in waiting if self._members[position][0].is_online]
-        for position in self._by_room(waiting, message.size):
+        return False
+
+    def _keep(self, positions: list[int], message: Message) -> bool:
+        """Have `message` wait for one of these members; False when none has room."""
+        for position in self._by_room(positions, message.size):
             if self._give(position, message):
                 self._keepers[self._members[position][0]] = None
                 return True

@@ -34,7 +34,7 @@ def _address_of(connection: ServerConnection) -> IAddress:
 
 
 class GuardedAuthority:
-    """Says no where an authority fails: it may be asked in the turn of another client, which must not suffer."""
+    """Says no where an authority fails: it may be asked in the turn of another client."""
 
     def __init__(self, authority: IAuthority) -> None:
         self._authority = authority

@@ -192,6 +192,15 @@ class MQTTServerProtocol(Protocol):
         abort()
 
 
+def _login(portal: Portal | None, login: Login | None) -> Login:
+    """Who may come in: what the portal says, or `login`; clients of this machine if neither is given."""
+    if portal is None:
+        return login or accept_local
+    if login is not None:
+        raise ValueError("either portal or login says who may come in, not both")
+    return PortalLogin(portal)
+
+
 class MQTTServerFactory(Factory):
     """A broker for any port: ``reactor.listenTCP(1883, MQTTServerFactory(portal=portal))``.
 
@@ -216,18 +225,12 @@ class MQTTServerFactory(Factory):
     ) -> None:
         if clock is None:
             from twisted.internet import reactor as clock
-        if portal is not None and login is not None:
-            raise ValueError("either portal or login says who may come in, not both")
+        trace = LogTrace() if log_packets else None
         if broker is None:
-            broker = Broker(
-                store if store is not None else MemoryStore(),
-                core_clock(clock),
-                settings,
-                PortalLogin(portal) if portal is not None else login or accept_local,
-                observer if observer is not None else LogObserver(),
-                LogTrace() if log_packets else None,
-            )
-        elif log_packets or any(given is not None for given in (portal, login, settings, store, observer)):
+            who = _login(portal, login)
+            kept = MemoryStore() if store is None else store
+            broker = Broker(kept, core_clock(clock), settings, who, observer or LogObserver(), trace)
+        elif any(given is not None for given in (portal, login, settings, store, observer, trace)):
             raise ValueError(
                 "a broker has its own login, settings, store, observer and trace: give them to the broker"
             )
