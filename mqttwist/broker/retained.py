@@ -24,8 +24,8 @@ class RetainedMessages:
     def get(self, topic_name: str) -> Message | None:
         return self._messages.get(topic_name)
 
-    def set(self, message: Message) -> None:
-        """Keep `message` in the place of the one its topic had [MQTT-3.3.1-5]."""
+    def set(self, message: Message, publisher: str = "") -> None:
+        """Keep `message` of the client `publisher` in the place of the one its topic had [MQTT-3.3.1-5]."""
         before = self._messages.get(message.topic_name)
         if before is None:
             self._tree.add(message.topic_name)
@@ -33,7 +33,7 @@ class RetainedMessages:
             _release(before)
         self._messages[message.topic_name] = message
         if message.kept is None:
-            message.kept = Kept(message)
+            message.kept = Kept(message, publisher)
 
     def remove(self, topic_name: str) -> bool:
         """Forget what the topic has [MQTT-3.3.1-6]; False when it had nothing."""

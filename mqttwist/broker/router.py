@@ -68,7 +68,7 @@ class Router:
         if message.message_expiry_interval >= 0:
             message.expires_at = self._turn.now + max(message.message_expiry_interval, INSTANT)
         if message.retain:
-            self._retain(message)
+            self._retain(message, publisher)
         route = self.subscriptions.route(message.topic_name)
         for target in route.targets:
             if not target.no_local or target.receiver is not publisher:
@@ -92,7 +92,7 @@ class Router:
             or self.retained.get(message.topic_name) is not None
         )
 
-    def _retain(self, message: Message) -> None:
+    def _retain(self, message: Message, publisher: Receiver | None) -> None:
         expiry = self._retained_expiry.pop(message.topic_name, None)
         if expiry is not None:
             expiry.cancel()
@@ -100,7 +100,7 @@ class Router:
             if self.retained.remove(message.topic_name):
                 self._store.retained_changed(message.topic_name, None)
             return
-        self.retained.set(message)
+        self.retained.set(message, "" if publisher is None else publisher.client_id)
         if not message.topic_name.startswith("$SYS/"):  # the figures of a broker end with it
             self._store.retained_changed(message.topic_name, message)
         self._expire_retained_later(message)
@@ -127,6 +127,9 @@ class Router:
             return
         identifiers = (subscription.identifier,) if subscription.identifier else ()
         for message in self.retained.matching(options.topic_filter):
+            own = message.kept is not None and message.kept.publisher == receiver.client_id
+            if own and options.no_local:  # [MQTT-3.8.3-3]
+                continue
             if self._may_receive(receiver, message.topic_name):
                 receiver.deliver(message, min(message.qos, options.qos), True, identifiers, "", True)
 

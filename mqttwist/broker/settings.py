@@ -57,7 +57,9 @@ class Settings:
     queue_messages: int = _limit(
         10_000, 0, 1 << 31, "messages", "how many may wait for one client; 0: no limit"
     )
-    queue_bytes: int = _limit(64 << 20, 0, 1 << 40, "bytes", "how much may wait for one client; 0: no limit")
+    queue_bytes: int = _limit(
+        64 << 20, 0, 1 << 40, "bytes", "how much may wait for one client, and be in flight to it; 0: no limit"
+    )
     queue_qos_0: int = _limit(1, 0, 1, "(no, yes)", "whether QoS 0 messages wait for a client that is away")
     retry_interval: float = _limit(
         20.0,

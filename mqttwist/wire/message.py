@@ -47,14 +47,17 @@ class Kept:
     """The place of a retained message (3.3.1.3): `message` is None once it was replaced or removed.
 
     Whoever is to send the message later refers to its place: so it holds no message that is not retained.
+    `publisher` is the client id of who published it, "" for nobody known: it counts for No Local.
     """
 
-    __slots__ = ("message",)
+    __slots__ = ("message", "publisher")
 
     message: Message | None
+    publisher: str
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, publisher: str = "") -> None:
         self.message = message
+        self.publisher = publisher
 
 
 class Message:

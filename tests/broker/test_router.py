@@ -72,6 +72,20 @@ class RetainTests(BrokerTestCase):
                 client.subscribe("a", retain_handling=handling)
                 self.assertEqual(len(client.payloads()), first)
 
+    def test_no_local(self) -> None:
+        """With No Local a client is not sent what it retained itself, but what others did [MQTT-3.8.3-3]."""
+        client, other = self.connected("c"), self.connected("other")
+        client.publish("a/own", b"own", retain=True)
+        other.publish("a/other", b"other", retain=True)
+        client.subscribe("a/#", no_local=True)
+        self.assertEqual(client.payloads(), [b"other"])
+        other.publish("a/own", b"now theirs", retain=True)
+        self.assertEqual(client.payloads(), [b"now theirs"])
+        client.subscribe("a/own", no_local=True)
+        self.assertEqual(client.payloads(), [b"now theirs"])
+        client.subscribe("a/+")
+        self.assertEqual(sorted(client.payloads()), [b"now theirs", b"other"])
+
     def test_retain_as_published(self) -> None:
         """A live message has RETAIN as it was published, or 0 without the option [MQTT-3.3.1-12, -13]."""
         for asked in (False, True):
