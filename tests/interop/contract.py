@@ -283,5 +283,5 @@ class Version5Tests(ClientTests):
         first = self.connect("client", clean=False)
         first.subscribe("topic", 1)
         first.disconnect()
-        self.broker.wait_for("Session of 'client' ended")
+        self.broker.wait_for("'client' disconnected from")
         self.assertEqual(self.make("client", clean=False).connect(), Connected(0, False))
