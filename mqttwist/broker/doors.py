@@ -1,7 +1,7 @@
 """What the broker asks of the outside: who may do what, who wants to know, who checks a login.
 
-These are plain protocols, so that any object with the methods will do. `IAuthority` in `mqttwist.net.auth` says
-the same of an `Authority` for zope.interface.
+These are plain protocols, so that any object with the methods will do. `IAuthority` in `mqttwist.net.auth`
+says the same of an `Authority` for zope.interface.
 """
 
 from __future__ import annotations
