@@ -135,9 +135,14 @@ class OutgoingFlow(Receiver):
             return PAUSE_OFFLINE
         if connection.blocked:
             return PAUSE_TRANSPORT_FULL
-        if len(self.in_flight) >= self.send_quota or self.in_flight_size >= self._size_quota or self._unsent:
+        if self._quota_is_used or self._unsent:
             return PAUSE_SEND_QUOTA
         return PAUSE_NONE
+
+    @property
+    def _quota_is_used(self) -> bool:
+        """Whether as much is unconfirmed as may be, in messages (4.9) or in bytes."""
+        return len(self.in_flight) >= self.send_quota or self.in_flight_size >= self._size_quota
 
     # Delivering
 
@@ -195,10 +200,7 @@ class OutgoingFlow(Receiver):
         sent = self._send_again(connection) if self._unsent else 0
         while not connection.blocked and sent < PUMP_LIMIT:
             delivery = self.waiting.first()
-            if delivery is None or (
-                delivery.qos
-                and (len(self.in_flight) >= self.send_quota or self.in_flight_size >= self._size_quota)
-            ):
+            if delivery is None or (delivery.qos and self._quota_is_used):
                 return
             self.waiting.pop()
             sent += self._send_waiting(connection, delivery)
