@@ -89,7 +89,7 @@ setup(
     # twisted/plugins in the folders of sys.path, so it sees the plugins of an editable install too.
     package_dir={"": "."},
     packages=find_packages(include=["mqttwist", "mqttwist.*"]),
-    package_data={"mqttwist": ["py.typed"]},
+    package_data={"mqttwist": ["py.typed"], "mqttwist.conform": ["*.tsv"]},
     py_modules=[f"twisted.plugins.{name}" for name in PLUGINS],
     ext_modules=core_extensions(),
     cmdclass={"build_ext": BuildCore},

@@ -1,0 +1,100 @@
+"""`python -m mqttwist.conform HOST:PORT`: checks a broker that runs, and says what it does not do."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+
+from mqttwist.conform.page import page
+from mqttwist.conform.registry import Check, checks
+from mqttwist.conform.runner import Outcome, Verdict, run
+from mqttwist.conform.sockets import SocketRig
+from mqttwist.conform.statements import identifiers, statements
+from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
+
+VERSIONS = {"5": MQTT_5, "311": MQTT_3_1_1}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; answers the exit status: 1 when a check failed, 2 when there was no broker."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.page:
+        sys.stdout.write(page())
+        return 0
+    host, _, port = (options.address or "").rpartition(":")
+    if not host or not port.isdigit():
+        parser.error("say where the broker listens: HOST:PORT")
+    unknown = [one for one in options.only if not any(one in identifiers(v) for v in VERSIONS.values())]
+    if unknown:
+        parser.error(f"no such statement: {', '.join(unknown)}")
+    try:
+        socket.create_connection((host, int(port)), SocketRig.patience).close()
+    except OSError as error:
+        sys.stderr.write(f"no broker at {options.address}: {error}\n")
+        return 2
+    failures = 0
+    for version in [VERSIONS[options.version]] if options.version else VERSIONS.values():
+        chosen = [one for one in checks(version) if not options.only or {*one.statements} & {*options.only}]
+        outcomes = [_run(check, host, int(port), options.slow) for check in chosen]
+        failures += _report(version, outcomes, options.only)
+    return 1 if failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mqttwist.conform",
+        description="Checks a broker against the normative statements of MQTT 5.0 and 3.1.1. "
+        "It must let everybody in, without a password.",
+    )
+    parser.add_argument("address", nargs="?", metavar="HOST:PORT", help="where the broker listens")
+    parser.add_argument("--version", choices=sorted(VERSIONS), help="of one protocol version only")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ID", help="of this statement only; may be repeated"
+    )
+    parser.add_argument("--slow", action="store_true", help="also the checks that wait for seconds")
+    parser.add_argument(
+        "--page", action="store_true", help="write docs/conformance.md to the standard output instead"
+    )
+    return parser
+
+
+def _run(check: Check, host: str, port: int, slow: bool) -> Outcome:
+    if check.slow and not slow:
+        return Outcome(check, Verdict.SKIPPED, "it waits for seconds, and runs with --slow only")
+    return run(check, SocketRig(check.version, host, port))
+
+
+def _report(version: int, outcomes: Sequence[Outcome], only: Iterable[str]) -> int:
+    """A line for each statement that was checked, and a summary; answers how many statements failed."""
+    counts = dict.fromkeys(Verdict, 0)
+    for statement in statements(version):
+        of_it = [one for one in outcomes if statement.identifier in one.check.statements]
+        if not of_it or (only and statement.identifier not in only):
+            continue
+        verdict = _worst(of_it)
+        counts[verdict] += 1
+        first = next(one for one in of_it if one.verdict is verdict)
+        sys.stdout.write(f"{statement.identifier:15} {verdict.value:7}  {first.check.sentence}\n")
+        for one in of_it:
+            if one.detail:
+                sys.stdout.write(f"{'':25}{one.check.function}: {one.detail}\n")
+    summary = ", ".join([f"{count} {verdict.value}" for verdict, count in counts.items()])
+    name = next(name for name, one in VERSIONS.items() if one == version)
+    sys.stdout.write(f"version {name}: {summary}, of {len(statements(version))} statements\n")
+    return counts[Verdict.FAILED]
+
+
+def _worst(outcomes: Sequence[Outcome]) -> Verdict:
+    """A statement holds when all of its checks that ran have passed."""
+    verdicts = {one.verdict for one in outcomes}
+    for verdict in (Verdict.FAILED, Verdict.PASSED):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.SKIPPED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""How a check says that something does not hold."""
+
+from __future__ import annotations
+
+
+class CheckFailed(AssertionError):
+    """The Server does not do what the statement says; the text tells what was expected and what came."""
+
+
+class NotApplicable(Exception):
+    """The statement is about Servers of another kind than this one: with limits that this one lacks, say."""
+
+
+def require(holds: bool, text: str) -> None:
+    """Raise `CheckFailed` with `text`, which tells what is wrong, unless `holds`."""
+    if not holds:
+        raise CheckFailed(text)
+
+
+def require_equal(actual: object, expected: object, what: str) -> None:
+    """Raise `CheckFailed` unless both are equal; `what` names what is compared."""
+    if actual != expected:
+        raise CheckFailed(f"{what}: expected {expected!r}, got {actual!r}")

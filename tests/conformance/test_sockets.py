@@ -1,0 +1,121 @@
+"""The rig with real sockets, and the command, against a broker of this package on loopback."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import socket
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from unittest import TestCase
+
+from mqttwist.conform.__main__ import main
+from mqttwist.conform.registry import checks
+from mqttwist.conform.runner import Verdict, run
+from mqttwist.conform.sockets import SocketRig
+from mqttwist.conform.statements import VERSION_NAMES
+from mqttwist.conform.verdict import CheckFailed
+from mqttwist.wire.control import PingResp
+from mqttwist.wire.packet import MQTT_5
+from mqttwist.wire.publish import Publish
+from tests.interop.broker import LOCAL_TCP, STARTED, BrokerProcess
+
+
+@cache
+def shared_broker() -> BrokerProcess:
+    """One broker for all tests, as the checks leave nothing behind."""
+    broker = BrokerProcess("--listen", LOCAL_TCP)
+    atexit.register(broker.stop)
+    broker.wait_for(STARTED)
+    return broker
+
+
+class SocketTestCase(TestCase):
+    def setUp(self) -> None:
+        self.broker = shared_broker()
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.broker.faults, [], self.broker.log)
+
+
+class CheckTests(SocketTestCase):
+    def test_checks(self) -> None:
+        """Every check that waits for nothing passes over sockets too."""
+        for version in VERSION_NAMES:
+            for check in checks(version):
+                if check.slow or check.settings:
+                    continue
+                with self.subTest(check.name):
+                    outcome = run(check, SocketRig(version, "127.0.0.1", self.broker.ports[0]))
+                    self.assertIs(outcome.verdict, Verdict.PASSED, outcome.detail)
+
+
+class SocketRigTests(SocketTestCase):
+    def rig(self) -> SocketRig:
+        rig = SocketRig(MQTT_5, "127.0.0.1", self.broker.ports[0])
+        rig.patience = 0.3
+        self.addCleanup(rig.clean_up)
+        return rig
+
+    def test_nothing_came(self) -> None:
+        """That nothing came is known once the clients that publish have been answered."""
+        rig = self.rig()
+        subscriber, publisher = rig.connect(), rig.connect()
+        subscriber.subscribe(rig.topic())
+        subscriber.expect_nothing()
+        publisher.send(Publish(rig.topic()))
+        self.assertRaises(CheckFailed, subscriber.expect_nothing)
+        self.assertRaises(CheckFailed, subscriber.expect, PingResp)
+        subscriber.expect(Publish)
+        rig.open().expect_nothing()
+
+    def test_closed(self) -> None:
+        """A connection that the broker closes is closed, with its last words; another one is open."""
+        rig = self.rig()
+        client = rig.connect()
+        self.assertRaises(CheckFailed, client.expect_closed)
+        client.send(b"\x00\x00")
+        goodbye = client.expect_closed()
+        self.assertEqual(goodbye and goodbye.reason_code, 0x81)
+        client.send(b"\x00\x00")
+        client.drop()
+
+    def test_drop(self) -> None:
+        """A client that was dropped is gone when `drop` returns."""
+        rig = self.rig()
+        client = rig.connect(persistent=True)
+        client.subscribe(rig.topic(), qos=1)
+        client.drop()
+        rig.connect().publish(rig.topic(), qos=1)
+        again = rig.connect(client.client_id, persistent=True, clean_start=False)
+        self.assertFalse(again.message().dup)
+
+
+class CommandTests(SocketTestCase):
+    def command(self, *arguments: str) -> tuple[int, list[str]]:
+        output = io.StringIO()
+        with redirect_stdout(output), redirect_stderr(output):
+            status = main([f"127.0.0.1:{self.broker.ports[0]}", *arguments])
+        return status, output.getvalue().splitlines()
+
+    def test_one_statement(self) -> None:
+        """A line for the statement, and a summary."""
+        status, lines = self.command("--version", "5", "--only", "MQTT-1.5.7-1")
+        self.assertEqual(status, 0)
+        self.assertRegex(lines[0], r"\AMQTT-1\.5\.7-1 {4}passed   [A-Z].*\.\Z")
+        self.assertEqual(lines[1:], ["version 5: 1 passed, 0 FAILED, 0 skipped, of 252 statements"])
+
+    def test_no_broker(self) -> None:
+        """One line and status 2 when nobody listens."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        output = io.StringIO()
+        with redirect_stderr(output):
+            self.assertEqual(main([f"127.0.0.1:{port}"]), 2)
+        self.assertRegex(output.getvalue(), rf"\Ano broker at 127\.0\.0\.1:{port}: .*\n\Z")
+
+    def test_mistakes(self) -> None:
+        """An address that is none and a statement that does not exist are refused."""
+        for arguments in ([], ["localhost"], ["a:b"], ["localhost:1", "--only", "MQTT-0"]):
+            with self.subTest(arguments), redirect_stderr(io.StringIO()):
+                self.assertRaises(SystemExit, main, arguments)
