@@ -10,7 +10,9 @@ from itertools import repeat
 from meter import Meter
 
 from mqttwist.broker.broker import Broker
-from mqttwist.broker.local import LocalReceiver
+from mqttwist.broker.local import WaitingReceiver
+from mqttwist.session.metrics import Drops
+from mqttwist.session.waiting import QueueLimits
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.codec import decode_stream
@@ -93,9 +95,9 @@ def answer(packet: Packet | Publish) -> Acknowledgement | None:
     return None
 
 
-def null_receiver() -> LocalReceiver:
-    """A subscriber inside the process that has no use for its messages."""
-    return LocalReceiver("null", lambda message, qos, retain: None)
+def idle_receiver() -> WaitingReceiver:
+    """A subscriber inside the process, for routes to lead to."""
+    return WaitingReceiver("idle", QueueLimits(0, 0, True), Drops(), lambda: None)
 
 
 def new_broker() -> Broker:
@@ -133,7 +135,7 @@ def decode(version: int, qos: int, properties: Properties | None = None) -> Roun
 def route(topics: int) -> Round:
     """Topic Name -> subscribers, each topic known already."""
     broker = new_broker()
-    broker.subscribe(null_receiver(), SubscriptionOptions("bench/+/x"))
+    broker.subscribe(idle_receiver(), SubscriptionOptions("bench/+/x"))
     names = [f"bench/{number}/x" for number in range(topics)]
     for _ in range(2):
         exhaust(map(broker.router.subscriptions.route, names))
@@ -154,7 +156,7 @@ def route(topics: int) -> Round:
 def route_new() -> Round:
     """Topic Name -> subscribers, each topic for the first time, among `KNOWN_FILTERS`."""
     broker = new_broker()
-    receiver = null_receiver()
+    receiver = idle_receiver()
     for number in range(KNOWN_FILTERS):
         broker.subscribe(receiver, SubscriptionOptions(f"site/{number}/+/x"))
     seen = 0

@@ -6,50 +6,11 @@ from collections.abc import Callable
 from math import ceil
 
 from mqttwist.session.delivery import EXPIRED, QUEUE_FULL, Delivery
+from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.waiting import QueueLimits, WaitingQueue
 from mqttwist.wire.message import Message
-
-
-class LocalReceiver(Receiver):
-    """Calls `take(message, qos, retain)` in the turn in which the message is published.
-
-    `qos` and `retain` are those of this delivery. `take` must not raise, and must not publish: whoever wants
-    to do that puts the message aside until the turn is over, as `WaitingReceiver` does.
-    """
-
-    __slots__ = ("_take",)
-
-    _take: Callable[[Message, int, bool], object]
-
-    def __init__(self, client_id: str, take: Callable[[Message, int, bool], object]) -> None:
-        super().__init__(client_id)
-        self._take = take
-
-    def deliver(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        share: str,
-        replayed: bool,
-    ) -> bool:
-        self._take(message, qos, retain)
-        return True
-
-    @property
-    def is_online(self) -> bool:
-        return True
-
-    @property
-    def is_ready(self) -> bool:
-        return True
-
-    @property
-    def has_room(self) -> bool:
-        return True
 
 
 class WaitingReceiver(Receiver):
@@ -71,17 +32,8 @@ class WaitingReceiver(Receiver):
         self._drops = drops
         self._wake = wake
 
-    def deliver(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        share: str,
-        replayed: bool,
-    ) -> bool:
-        delivery = Delivery(message, qos, retain, identifiers, share, replayed)
-        accepted, dropped = self.waiting.push(delivery)
+    def deliver(self, message: Message, grant: Grant) -> bool:
+        accepted, dropped = self.waiting.push(Delivery(message, grant))
         if not accepted:
             dropped += 1
         if dropped:
@@ -104,7 +56,7 @@ class WaitingReceiver(Receiver):
             if message is None:
                 continue
             if not message.expires_at or message.expires_at > now:
-                return _as_delivered(message, delivery.qos, delivery.retain, now)
+                return _as_delivered(message, delivery, now)
             self._drops.count(self.client_id, EXPIRED)
         return None
 
@@ -121,8 +73,9 @@ class WaitingReceiver(Receiver):
         return self.waiting.has_room
 
 
-def _as_delivered(message: Message, qos: int, retain: bool, now: float) -> Message:
+def _as_delivered(message: Message, delivery: Delivery, now: float) -> Message:
     """`message` as this delivery has it: itself, or a copy where something differs."""
+    qos, retain = delivery.qos, message.retain and delivery.grant.retain_as_published
     interval = message.message_expiry_interval
     if message.expires_at:
         interval = max(min(ceil(message.expires_at - now), interval), 0)  # [MQTT-3.3.2-6]

@@ -10,6 +10,7 @@ from mqttwist.broker.retained import RetainedMessages
 from mqttwist.broker.subscriptions import Subscriptions
 from mqttwist.session import delivery as drop
 from mqttwist.session.delivery import Delivery
+from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import OutgoingFlow
 from mqttwist.session.receiver import Receiver
@@ -72,9 +73,9 @@ class Router:
         route = self.subscriptions.route(message.topic_name)
         for target in route.targets:
             if not target.no_local or target.receiver is not publisher:
-                target.deliver(message)
+                target.receiver.deliver(message, target.grant)
             elif target.own is not None:
-                target.own.deliver(message)
+                target.receiver.deliver(message, target.own.grant)
         for group in route.groups:
             if not group.deliver(message):
                 self._drops.count(group.topic_filter, drop.NO_MEMBER)
@@ -126,12 +127,13 @@ class Router:
             self._relieve(options.topic_filter, receiver)
             return
         identifiers = (subscription.identifier,) if subscription.identifier else ()
+        grant = Grant(options.qos, True, identifiers, "", True)
         for message in self.retained.matching(options.topic_filter):
             own = message.kept is not None and message.kept.publisher == receiver.client_id
             if own and options.no_local:  # [MQTT-3.8.3-3]
                 continue
             if self._may_receive(receiver, message.topic_name):
-                receiver.deliver(message, min(message.qos, options.qos), True, identifiers, "", True)
+                receiver.deliver(message, grant)
 
     # Subscribing
 
@@ -169,7 +171,7 @@ class Router:
         """Take up the subscriptions of a session from the store."""
         for subscription in session.subscriptions.values():
             self.subscriptions.add(session.outgoing, subscription)
-        for share in {delivery.share for delivery in session.outgoing.waiting}:
+        for share in {delivery.grant.share for delivery in session.outgoing.waiting}:
             group = self.subscriptions.share_group(share) if share else None
             if group is not None:
                 group.keeps(session.outgoing, True)
@@ -194,7 +196,7 @@ class Router:
 
         def is_taken(delivery: Delivery) -> bool:
             nonlocal refusals
-            if not delivery.share or (share and delivery.share != share):
+            if not delivery.grant.share or (share and delivery.grant.share != share):
                 return False
             if refusals < REFUSALS_LIMIT and self._give_to_another(delivery, outgoing):
                 return True
@@ -225,7 +227,7 @@ class Router:
         message = delivery.message
         if message is None:
             return False
-        group = self.subscriptions.group(delivery.share, message.topic_name)
+        group = self.subscriptions.group(delivery.grant.share, message.topic_name)
         if group is None or not group.deliver(message, instead_of):
             return False
         message.forget_forms()
@@ -262,7 +264,7 @@ class Router:
             return not answers[topic_name]
 
         for delivery in outgoing.waiting.take(is_forbidden):
-            if not delivery.share or not self._give_to_another(delivery, outgoing):
+            if not delivery.grant.share or not self._give_to_another(delivery, outgoing):
                 self._drops.count(outgoing.client_id, drop.FORBIDDEN)
 
     def _may_receive(self, receiver: Receiver, topic_name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mqttwist.session.grant import Grant
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription
 from mqttwist.wire.message import Message
@@ -20,7 +21,7 @@ class ShareGroup:
     __slots__ = ("_keepers", "_members", "_next", "_positions", "topic_filter")
 
     topic_filter: str
-    _members: list[tuple[Receiver, Subscription]]
+    _members: list[tuple[Receiver, Grant]]
     _positions: dict[Receiver, int]  # of the members in the list
     _next: int
     _keepers: dict[Receiver, None]
@@ -42,12 +43,15 @@ class ShareGroup:
 
     def add(self, receiver: Receiver, subscription: Subscription) -> None:
         """`receiver` becomes a member, or has a new subscription in the place of its old one."""
+        options = subscription.options
+        identifiers = (subscription.identifier,) if subscription.identifier else ()
+        grant = Grant(options.qos, options.retain_as_published, identifiers, self.topic_filter)
         position = self._positions.get(receiver)
         if position is not None:
-            self._members[position] = (receiver, subscription)
+            self._members[position] = (receiver, grant)
             return
         self._positions[receiver] = len(self._members)
-        self._members.append((receiver, subscription))
+        self._members.append((receiver, grant))
 
     def remove(self, receiver: Receiver) -> None:
         """`receiver` is no longer a member; the last one takes its place: cheap in a large group, too."""
@@ -119,12 +123,8 @@ class ShareGroup:
 
     def _give(self, position: int, message: Message) -> bool:
         """Deliver to the member at `position`, if it takes the message: then the next one has its turn."""
-        receiver, subscription = self._members[position]
-        options = subscription.options
-        qos = min(message.qos, options.qos)  # [MQTT-4.8.2-3]
-        retain = message.retain and options.retain_as_published
-        identifiers = (subscription.identifier,) if subscription.identifier else ()
-        if receiver.deliver(message, qos, retain, identifiers, self.topic_filter, False):
+        receiver, grant = self._members[position]
+        if receiver.deliver(message, grant):  # [MQTT-4.8.2-3]
             self._next = position + 1
             return True
         receiver.withdraw_drop()

@@ -14,6 +14,7 @@ from typing import Final
 
 from mqttwist.broker.shared import ShareGroup
 from mqttwist.broker.topic_tree import TopicTree
+from mqttwist.session.grant import Grant
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription
 from mqttwist.wire.message import Message
@@ -25,40 +26,29 @@ COST_LIMIT: Final = 1_000_000  # targets and topic levels of all routes together
 
 
 class Target:
-    """One session that a route leads to, and how a message is to be sent to it.
+    """One session that a route leads to, and what it was granted.
 
     With `no_local`, `own` is what is left for messages that the session published itself: its other
     subscriptions [MQTT-3.8.3-3], or None.
     """
 
-    __slots__ = ("identifiers", "no_local", "own", "qos", "receiver", "retain_as_published")
+    __slots__ = ("grant", "no_local", "own", "receiver")
 
     receiver: Receiver
-    qos: int
-    retain_as_published: bool
-    identifiers: tuple[int, ...]
+    grant: Grant
     no_local: bool
     own: Target | None
 
     def __init__(self, receiver: Receiver, subscriptions: list[Subscription]) -> None:
         self.receiver = receiver
-        self.qos = max([one.options.qos for one in subscriptions])
-        self.retain_as_published = any(one.options.retain_as_published for one in subscriptions)
-        self.identifiers = tuple([one.identifier for one in subscriptions if one.identifier])
+        self.grant = Grant(
+            max([one.options.qos for one in subscriptions]),
+            any(one.options.retain_as_published for one in subscriptions),
+            tuple([one.identifier for one in subscriptions if one.identifier]),
+        )
         local = [one for one in subscriptions if not one.options.no_local]
         self.no_local = len(local) < len(subscriptions)
         self.own = Target(receiver, local) if self.no_local and local else None
-
-    def deliver(self, message: Message) -> bool:
-        """Give `message` to the session, at the QoS and with the RETAIN flag of its subscriptions."""
-        return self.receiver.deliver(
-            message,
-            self.qos if self.qos < message.qos else message.qos,  # [MQTT-3.8.4-8]
-            message.retain and self.retain_as_published,  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-            self.identifiers,
-            "",
-            False,
-        )
 
 
 class GroupTarget:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mqttwist.session.grant import Grant
 from mqttwist.wire.message import Kept, Message
 
 # Why a message did not reach a client, in the words of the log.
@@ -22,44 +23,27 @@ class Delivery:
     """A message that waits for its turn or for an acknowledgement.
 
     `awaiting` is the packet type that is to come next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent.
-    `share` is the full filter of the Shared Subscription it came by, "" for others: while it was not sent,
-    another member may have it. `replayed` marks a retained message that is sent because of a SUBSCRIBE:
-    while it waits, `kept` stands for the message, so that it takes no memory of its own.
+    One that came by a Shared Subscription may go to another member while it was not sent. While a retained
+    message waits that is sent because of a SUBSCRIBE, `kept` stands for it, so that it takes no memory of its
+    own.
     """
 
-    __slots__ = (
-        "awaiting", "identifiers", "kept", "message", "packet_id", "qos", "replayed", "retain", "sent_at",
-        "share", "size",
-    )  # fmt: skip
+    __slots__ = ("awaiting", "grant", "kept", "message", "packet_id", "qos", "sent_at", "size")
 
     message: Message | None  # None once it is no longer needed
+    grant: Grant
     kept: Kept | None
     qos: int
-    retain: bool
-    identifiers: tuple[int, ...]
-    share: str
-    replayed: bool
     packet_id: int
     awaiting: int
     sent_at: float
     size: int  # bytes that it takes while it is in flight
 
-    def __init__(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        share: str = "",
-        replayed: bool = False,
-    ) -> None:
+    def __init__(self, message: Message, grant: Grant) -> None:
         self.message = message
+        self.grant = grant
         self.kept = None
-        self.qos = qos
-        self.retain = retain
-        self.identifiers = identifiers
-        self.share = share
-        self.replayed = replayed
+        self.qos = message.qos if message.qos < grant.qos else grant.qos  # [MQTT-3.8.4-8]
         self.packet_id = 0
         self.awaiting = 0
         self.sent_at = 0.0

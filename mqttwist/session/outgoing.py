@@ -6,8 +6,8 @@ they were first sent, until the receiver has confirmed them; after a reconnectio
 order.
 
 How many may be in flight the receiver says, and how many bytes the limit of the queue: a message in flight
-takes as much memory as one that waits. The one that reaches the limit in bytes is still sent, so that one,
-however large, can always be in flight.
+takes as much memory as one that waits; it counts with the size of its packet. The one that reaches the limit
+in bytes is still sent, so that one, however large, can always be in flight.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mqttwist.session import delivery as drop
 from mqttwist.session.aliases import OutboundAliases
 from mqttwist.session.connection import HOLD_LIMIT, PUMP_LIMIT, Connection
 from mqttwist.session.delivery import Delivery
+from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.waiting import QueueLimits, WaitingQueue
@@ -146,44 +147,28 @@ class OutgoingFlow(Receiver):
 
     # Delivering
 
-    def deliver(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        share: str,
-        replayed: bool,
-    ) -> bool:
+    def deliver(self, message: Message, grant: Grant) -> bool:
         connection = self.connection
-        if qos == 0:
+        if grant.qos == 0 or message.qos == 0:
             # QoS 0 needs no quota; it only must not overtake what waits at QoS 0.
-            if connection is not None and not self.waiting.qos_0 and not connection.blocked and not replayed:
-                return self._send_publish(connection, message, 0, retain, identifiers, 0)
-            return self._deliver_later(message, 0, retain, identifiers, share, replayed)
-        if replayed or len(self.waiting) or self.pause != PAUSE_NONE or connection is None:
-            return self._deliver_later(message, qos, retain, identifiers, share, replayed)
-        delivery = Delivery(message, qos, retain, identifiers, share)
-        return self._send_first(connection, delivery)
+            if connection is None or connection.blocked or self.waiting.qos_0 or grant.replayed:
+                return self._deliver_later(message, grant)
+            return self._send_publish(connection, message, grant, 0, 0) > 0
+        if grant.replayed or len(self.waiting) or self.pause != PAUSE_NONE or connection is None:
+            return self._deliver_later(message, grant)
+        return self._send_first(connection, Delivery(message, grant), message) > 0
 
-    def _deliver_later(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        share: str,
-        replayed: bool,
-    ) -> bool:
+    def _deliver_later(self, message: Message, grant: Grant) -> bool:
+        delivery = Delivery(message, grant)
         connection = self.connection
-        if qos == 0 and not replayed:
+        if delivery.qos == 0 and not grant.replayed:
             if connection is None and not self.waiting.limits.qos_0:
                 return self._drop(drop.OFFLINE)
             if connection is not None and connection.blocked and not self.waiting.qos_0:
                 if connection.held() + message.size > HOLD_LIMIT:
                     return self._drop(drop.TRANSPORT_FULL)
-                return self._send_publish(connection, message, 0, retain, identifiers, 0)
-        accepted, evicted = self.waiting.push(Delivery(message, qos, retain, identifiers, share, replayed))
+                return self._send_publish(connection, message, grant, 0, 0) > 0
+        accepted, evicted = self.waiting.push(delivery)
         if evicted:
             self._drops.count(self.client_id, drop.QUEUE_FULL, evicted)
         return accepted or self._drop(drop.QUEUE_FULL)
@@ -212,29 +197,24 @@ class OutgoingFlow(Receiver):
         if message is None:
             return 0
         if delivery.qos:
-            sent = self._send_first(connection, delivery)
+            sent = self._send_first(connection, delivery, message)
         else:
-            sent = self._send_publish(connection, message, 0, delivery.retain, delivery.identifiers, 0)
+            sent = self._send_publish(connection, message, delivery.grant, 0, 0)
         message.forget_forms()
-        return message.size if sent else 0
+        return sent
 
-    def _send_first(self, connection: Connection, delivery: Delivery) -> bool:
-        """Send a message of QoS 1 or 2 for the first time [MQTT-4.3.2-1] [MQTT-4.3.3-1]."""
-        message = delivery.message
-        if message is None:
-            return False
+    def _send_first(self, connection: Connection, delivery: Delivery, message: Message) -> int:
+        """Send a message of QoS 1 or 2 for the first time [MQTT-4.3.2-1] [MQTT-4.3.3-1]; how many bytes."""
         packet_id = self._new_packet_id()
-        if not self._send_publish(
-            connection, message, delivery.qos, delivery.retain, delivery.identifiers, packet_id
-        ):
-            return False
-        delivery.packet_id = packet_id
-        delivery.awaiting = PUBACK if delivery.qos == 1 else PUBREC
-        delivery.sent_at = connection.turn.now
-        self.in_flight[packet_id] = delivery
-        delivery.size = message.size
-        self.in_flight_size += delivery.size
-        return True
+        size = self._send_publish(connection, message, delivery.grant, delivery.qos, packet_id)
+        if size:
+            delivery.packet_id = packet_id
+            delivery.awaiting = PUBACK if delivery.qos == 1 else PUBREC
+            delivery.sent_at = connection.turn.now
+            delivery.size = size
+            self.in_flight[packet_id] = delivery
+            self.in_flight_size += size
+        return size
 
     def _new_packet_id(self) -> int:
         """One that is not in use [MQTT-2.2.1-4]; there is one, since `in_flight` is below the quota."""
@@ -246,18 +226,15 @@ class OutgoingFlow(Receiver):
                 return packet_id
 
     def _send_publish(
-        self,
-        connection: Connection,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        packet_id: int,
-    ) -> bool:
-        """Put a PUBLISH with DUP 0 into the outbox; False when it must not be sent."""
-        if self._form and (identifiers or message.message_expiry_interval >= 0 or self._aliases is not None):
-            return self._send_adapted(connection, message, qos, retain, identifiers, packet_id)
-        form = message.form(qos | (FORM_RETAIN if retain else 0) | self._form)
+        self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
+    ) -> int:
+        """Put a PUBLISH with DUP 0 into the outbox; its size in bytes, 0 when it must not be sent."""
+        key = self._form
+        if key and (grant.identifiers or message.message_expiry_interval >= 0 or self._aliases is not None):
+            return self._send_adapted(connection, message, grant, qos, packet_id)
+        if message.retain and grant.retain_as_published:  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+            key |= FORM_RETAIN
+        form = message.form(qos | key)
         if form.size > connection.peer_maximum_packet_size:
             return self._drop(drop.PACKET_TOO_LARGE)
         if message.expires_at and message.expires_at <= connection.turn.now:
@@ -269,21 +246,15 @@ class OutgoingFlow(Receiver):
             outbox.append(form.tail)
         connection.metrics.publishes_sent += 1
         connection.metrics.messages_sent += 1
-        return True
+        return form.size
 
     def _send_adapted(
-        self,
-        connection: Connection,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        packet_id: int,
-    ) -> bool:
+        self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
+    ) -> int:
         """The same for a message that looks different for this receiver: alias, identifiers, time left."""
         if message.expires_at and message.expires_at <= connection.turn.now:
             return self._drop(drop.EXPIRED)
-        publish = self._adapt(message, qos, retain, identifiers, packet_id)
+        publish = self._adapt(message, grant, qos, packet_id)
         encoded = publish.encode(MQTT_5)
         if len(encoded) > connection.peer_maximum_packet_size:
             return self._drop(drop.PACKET_TOO_LARGE)
@@ -295,14 +266,13 @@ class OutgoingFlow(Receiver):
         connection.send(encoded)
         connection.metrics.publishes_sent += 1
         connection.metrics.messages_sent += 1
-        return True
+        return len(encoded)
 
-    def _adapt(
-        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], packet_id: int
-    ) -> Publish:
+    def _adapt(self, message: Message, grant: Grant, qos: int, packet_id: int) -> Publish:
+        retain = message.retain and grant.retain_as_published
         publish = Publish(message.topic_name, message.payload, qos, retain, None, packet_id)
         publish.forwarded = message.forwarded
-        publish.subscription_identifiers = identifiers
+        publish.subscription_identifiers = grant.identifiers
         publish.message_expiry_interval = message.message_expiry_interval
         if message.expires_at and self.connection is not None:
             # The time left [MQTT-3.3.2-6]; a clock of fractions must not make it more than it was.
@@ -411,9 +381,7 @@ class OutgoingFlow(Receiver):
         message = delivery.message
         if message is None:
             return self._send_pubrel(connection, delivery.packet_id, 0)
-        publish = self._adapt(
-            message, delivery.qos, delivery.retain, delivery.identifiers, delivery.packet_id
-        )
+        publish = self._adapt(message, delivery.grant, delivery.qos, delivery.packet_id)
         publish.dup = True
         encoded = publish.encode(connection.version)
         if len(encoded) > connection.peer_maximum_packet_size:
@@ -441,8 +409,8 @@ class OutgoingFlow(Receiver):
         self.in_flight_size = 0
         self._unsent.clear()
         self.waiting.clear()
-        movable = [one for one in unconfirmed if one.share and one.qos == 1]
-        movable += [one for one in waiting if one.share]
+        movable = [one for one in unconfirmed if one.grant.share and one.qos == 1]
+        movable += [one for one in waiting if one.grant.share]
         lost = len(unconfirmed) + len(waiting) - len(movable)
         if lost:
             self._drops.count(self.client_id, drop.SESSION_ENDED, lost)
@@ -452,6 +420,7 @@ class OutgoingFlow(Receiver):
         self._drops.withdraw(self.client_id, self._last_drop)
 
     def _drop(self, reason: str) -> bool:
+        """Count a message that is not sent; False, which is 0 bytes, for the caller to pass on."""
         self._last_drop = reason
         self._drops.count(self.client_id, reason)
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from mqttwist.session.grant import Grant
 from mqttwist.wire.message import Message
 
 
@@ -18,19 +19,10 @@ class Receiver:
         self.client_id = client_id
 
     @abstractmethod
-    def deliver(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        share: str,
-        replayed: bool,
-    ) -> bool:
-        """Send `message` at `qos`, or keep it until it can be sent; False when it had to be dropped.
+    def deliver(self, message: Message, grant: Grant) -> bool:
+        """Send `message` as `grant` says, or keep it until it can be sent; False when it had to be dropped.
 
-        `share` is the Shared Subscription it comes by or "", `replayed` says that it is a retained message
-        sent because of a SUBSCRIBE.
+        Its QoS is the lower one of the message's and the grant's [MQTT-3.8.4-8].
         """
 
     def withdraw_drop(self) -> None:

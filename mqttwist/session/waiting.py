@@ -86,7 +86,7 @@ class WaitingQueue:
         if message is None:
             return False, 0
         evicted = 0
-        if delivery.replayed:
+        if delivery.grant.replayed:
             if message.kept is not None:
                 delivery.kept, delivery.message = message.kept, None
         else:
@@ -129,7 +129,7 @@ class WaitingQueue:
         """Take `first()` out."""
         delivery = self._deliveries.popleft()
         self._forget(delivery)
-        if delivery.qos == 0 and not delivery.replayed:
+        if delivery.qos == 0 and not delivery.grant.replayed:
             self._evictable.popleft()  # the oldest of all is the oldest of its kind
 
     def take(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
@@ -150,7 +150,7 @@ class WaitingQueue:
             message = delivery.message
             if delivery.qos == 0:
                 self.qos_0 += 1
-            if not delivery.replayed and message is not None:
+            if not delivery.grant.replayed and message is not None:
                 self.messages += 1
                 self.size += message.size + OVERHEAD
                 if delivery.qos == 0:
@@ -164,7 +164,7 @@ class WaitingQueue:
     def _forget(self, delivery: Delivery) -> None:
         if delivery.qos == 0:
             self.qos_0 -= 1
-        if not delivery.replayed and delivery.message is not None:
+        if not delivery.grant.replayed and delivery.message is not None:
             self.messages -= 1
             self.size -= delivery.message.size + OVERHEAD
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mqttwist.session.grant import Grant
 from mqttwist.session.receiver import Receiver
 from mqttwist.wire.message import Message
 
@@ -16,11 +17,7 @@ class Taken:
     """The arguments of one `deliver`."""
 
     message: Message
-    qos: int
-    retain: bool
-    identifiers: tuple[int, ...]
-    share: str
-    replayed: bool
+    grant: Grant
 
 
 class RecordingReceiver(Receiver):
@@ -34,16 +31,8 @@ class RecordingReceiver(Receiver):
         self.room = True
         self.accepts = True
 
-    def deliver(
-        self,
-        message: Message,
-        qos: int,
-        retain: bool,
-        identifiers: tuple[int, ...],
-        share: str,
-        replayed: bool,
-    ) -> bool:
-        self.taken.append(Taken(message, qos, retain, identifiers, share, replayed))
+    def deliver(self, message: Message, grant: Grant) -> bool:
+        self.taken.append(Taken(message, grant))
         return self.accepts
 
     @property

@@ -52,9 +52,9 @@ class GroupTests(SynchronousTestCase):
             group.add(self.members[0], Subscription(options, 7))
             self.members[0].taken.clear()
             self.assertTrue(group.deliver(Message("a", b"", 2, True)))
-            [taken] = self.members[0].taken
+            grant = self.members[0].taken[0].grant
             self.assertEqual(
-                (taken.qos, taken.retain, taken.identifiers, taken.share, taken.replayed),
+                (grant.qos, grant.retain_as_published, grant.identifiers, grant.share, grant.replayed),
                 (1, retain_as_published, (7,), FILTER, False),
             )
 
@@ -142,7 +142,8 @@ class GroupTests(SynchronousTestCase):
         self.group.add(self.members[0], Subscription(SubscriptionOptions(FILTER, 0), 9))
         self.assertEqual(len(self.group), 3)
         self.group.deliver(Message("a", b"", 2))
-        self.assertEqual((self.members[0].taken[0].qos, self.members[0].taken[0].identifiers), (0, (9,)))
+        grant = self.members[0].taken[0].grant
+        self.assertEqual((grant.qos, grant.identifiers), (0, (9,)))
 
     def test_leaving(self) -> None:
         """Who has left gets nothing more, wherever it stood, and the rest take their turns."""

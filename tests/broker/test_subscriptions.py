@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.broker.local import LocalReceiver
+from mqttwist.broker.local import WaitingReceiver
 from mqttwist.broker.subscriptions import Route, Subscriptions
+from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription
+from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.message import Message
 from mqttwist.wire.subscribe import SubscriptionOptions
 from mqttwist.wire.topics import matches, split_share
@@ -24,9 +26,9 @@ FILTERS = (
 SHARED = st.tuples(st.sampled_from(["$share/g/", "$share/h/"]), FILTERS).map("".join)
 
 
-def a_receiver(client_id: str) -> LocalReceiver:
-    """A receiver that throws away what it gets."""
-    return LocalReceiver(client_id, lambda message, qos, retain: None)
+def a_receiver(client_id: str) -> WaitingReceiver:
+    """A receiver that keeps what it gets."""
+    return WaitingReceiver(client_id, QueueLimits(0, 0, True), Drops(), lambda: None)
 
 
 def everything(receiver: Receiver, topic_name: str) -> bool:
@@ -80,7 +82,7 @@ class ModelTests(SynchronousTestCase):
                     groups.add(full_filter)
                 else:
                     expected[receiver] = max(expected.get(receiver, 0), qos)
-        found = {int(target.receiver.client_id): target.qos for target in route.targets}
+        found = {int(target.receiver.client_id): target.grant.qos for target in route.targets}
         self.assertEqual(found, expected)
         self.assertEqual(len(route.targets), len(found))
         self.assertEqual({group.topic_filter for group in route.groups}, groups)
@@ -103,15 +105,14 @@ class ModelTests(SynchronousTestCase):
 class TargetTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.subscriptions = Subscriptions(everything)
-        self.taken: list[str] = []
-        self.receiver = LocalReceiver("r", lambda message, qos, retain: self.taken.append(message.topic_name))
+        self.receiver = a_receiver("r")
 
     def test_overlapping_filters(self) -> None:
         """One target with the highest QoS and all identifiers [MQTT-3.3.4-2] [MQTT-3.3.4-4]."""
         for topic_filter, qos, identifier in (("a/b", 0, 5), ("a/+", 2, 0), ("#", 1, 9)):
             self.subscriptions.add(self.receiver, subscription(topic_filter, qos, identifier))
         [target] = self.subscriptions.route("a/b").targets
-        self.assertEqual((target.qos, sorted(target.identifiers)), (2, [5, 9]))
+        self.assertEqual((target.grant.qos, sorted(target.grant.identifiers)), (2, [5, 9]))
         self.assertFalse(target.no_local)
         self.assertIsNone(target.own)
 
@@ -123,10 +124,10 @@ class TargetTests(SynchronousTestCase):
         self.assertIsNone(target.own)
         self.subscriptions.add(self.receiver, subscription("#", 1, 6))
         [target] = self.subscriptions.route("a").targets
-        self.assertEqual((target.qos, sorted(target.identifiers)), (2, [5, 6]))
+        self.assertEqual((target.grant.qos, sorted(target.grant.identifiers)), (2, [5, 6]))
         self.assertIsNotNone(target.own)
         if target.own is not None:
-            self.assertEqual((target.own.qos, target.own.identifiers), (1, (6,)))
+            self.assertEqual((target.own.grant.qos, target.own.grant.identifiers), (1, (6,)))
 
     def test_may_receive(self) -> None:
         """Who may not receive a topic is no target, and barred in a group."""
@@ -140,7 +141,8 @@ class TargetTests(SynchronousTestCase):
             self.assertEqual({target.receiver.client_id for target in route.targets}, allowed)
             for _ in range(4):
                 self.assertTrue(route.groups[0].deliver(Message(name)))
-        self.assertEqual(self.taken, ["open"] * 2)
+        taken = [one.message.topic_name for one in self.receiver.waiting if one.message is not None]
+        self.assertEqual(taken, ["open"] * 2)
 
 
 class CacheTests(SynchronousTestCase):

@@ -9,6 +9,7 @@ from mqttwist.broker.broker import Broker
 from mqttwist.broker.connection import ServerConnection
 from mqttwist.broker.settings import Settings
 from mqttwist.session.connection import Connection
+from mqttwist.session.grant import Grant
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.codec import decode_stream
 from mqttwist.wire.connect import ConnAck, Connect
@@ -78,4 +79,4 @@ class ConnectionTestCase(SynchronousTestCase):
         session = self.connection.session
         for payload in payloads:
             if session is not None:
-                session.outgoing.deliver(Message("topic", payload, 1), 1, False, (), "", True)
+                session.outgoing.deliver(Message("topic", payload, 1), Grant(1, replayed=True))

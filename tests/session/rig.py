@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.broker import Broker
 from mqttwist.session.connection import CONNECTED, Connection
+from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import OutgoingFlow
 from mqttwist.session.session import Session
@@ -137,7 +138,7 @@ class FlowTestCase(SynchronousTestCase):
         if expiry is not None:
             message.message_expiry_interval = expiry
             message.expires_at = self.turn.now + max(expiry, 0.001)  # as the broker's router does it
-        taken = self.flow.deliver(message, qos, message.retain, identifiers, share, replayed)
+        taken = self.flow.deliver(message, Grant(qos, True, identifiers, share, replayed))
         self.turn.end()
         return taken
 
@@ -146,7 +147,7 @@ class FlowTestCase(SynchronousTestCase):
         self.turn.begin()
         message = Message("topic", b"", 1)
         for _ in range(count):
-            self.assertTrue(self.flow.deliver(message, 1, False, (), "", False))
+            self.assertTrue(self.flow.deliver(message, Grant(1)))
         self.turn.end()
 
     def acknowledged(self, *packets: Acknowledgement) -> list[bool]:

@@ -7,6 +7,8 @@ from mqttwist.session.delivery import EXPIRED, OFFLINE, PACKET_TOO_LARGE, QUEUE_
 from mqttwist.session.outgoing import PAUSE_NONE, PAUSE_SEND_QUOTA
 from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.codec import decode_stream
+from mqttwist.wire.packet import MQTT_5
+from mqttwist.wire.publish import Publish
 from tests.session.rig import FlowTestCase, Link, packet_ids, payloads, pubacks, publish
 
 
@@ -209,7 +211,8 @@ class BytesInFlightTests(FlowTestCase):
         self.assertEqual(self.flow.in_flight_size, size)
         self.flow.detach()
         self.connect(quota=100, maximum_packet_size=350)
-        self.assertEqual(self.flow.in_flight_size, 300 + len("topic"))
+        packet = Publish("topic", bytes(300), 2, packet_id=2).encode(MQTT_5)
+        self.assertEqual(self.flow.in_flight_size, len(packet))
         link.sent()
         self.flow.end()
         self.assertEqual(self.flow.in_flight_size, 0)

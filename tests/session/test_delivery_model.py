@@ -22,6 +22,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.broker import Broker
+from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import OutgoingFlow
 from mqttwist.session.waiting import QueueLimits
@@ -126,7 +127,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         payload = b"%d" % (len(self.messages) + 1) + b" " * padding
         self.turn.begin()
         identifiers = (7,) if identified else ()
-        if self.flow.deliver(Message(topic, payload, qos), qos, False, identifiers, "", False):
+        if self.flow.deliver(Message(topic, payload, qos), Grant(qos, False, identifiers)):
             self.messages[payload] = (topic, qos)
         else:
             self.messages[payload] = (topic, 0)  # dropped and counted: like QoS 0, it need not arrive

@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.broker import Broker
+from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.session import NEVER, Session, Subscription
 from mqttwist.session.waiting import QueueLimits
@@ -45,7 +46,7 @@ class SessionTests(SynchronousTestCase):
         """Its outgoing flow bears the client's id and keeps to the limits of the queue."""
         outgoing = self.session.outgoing
         self.assertEqual(outgoing.client_id, "client")
-        taken = [outgoing.deliver(Message("a", b"x", 1), 1, False, (), "", False) for _ in range(3)]
+        taken = [outgoing.deliver(Message("a", b"x", 1), Grant(1)) for _ in range(3)]
         self.assertEqual(taken, [True, True, False])
         self.assertEqual([client_id for client_id, _, _ in self.drops.take()], ["client"])
 
@@ -54,7 +55,7 @@ class SessionTests(SynchronousTestCase):
         self.connect()
         self.session.incoming.attach(10)
         self.session.incoming.received(1)
-        self.session.outgoing.deliver(Message("a", b"x", 2), 2, False, (), "", False)
+        self.session.outgoing.deliver(Message("a", b"x", 2), Grant(2))
         self.assertEqual(list(self.session.outgoing.in_flight), [1])
         self.assertFalse(self.session.incoming.is_new(1))
 
@@ -63,7 +64,7 @@ class SessionTests(SynchronousTestCase):
         session = self.session
         self.connect()
         session.subscriptions["a"] = Subscription(SubscriptionOptions("a", 1), 7)
-        session.outgoing.deliver(Message("a", b"x", 1), 1, False, (), "", False)
+        session.outgoing.deliver(Message("a", b"x", 1), Grant(1))
         session.incoming.received(3)
         session.outgoing.detach()
         self.connect()

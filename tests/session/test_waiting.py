@@ -7,6 +7,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.session.delivery import Delivery
+from mqttwist.session.grant import Grant
 from mqttwist.session.waiting import OVERHEAD, QueueLimits, WaitingQueue
 from mqttwist.wire.message import Kept, Message
 
@@ -14,7 +15,7 @@ from mqttwist.wire.message import Kept, Message
 def delivery(name: str, qos: int = 1, size: int = 0, share: str = "", replayed: bool = False) -> Delivery:
     """A delivery that the queue counts with `size` + 200 bytes, under `name` to tell it from others."""
     message = Message("", name.encode() + bytes(max(size - len(name), 0)), qos)
-    return Delivery(message, qos, False, (), share, replayed)
+    return Delivery(message, Grant(qos, share=share, replayed=replayed))
 
 
 def name(one: Delivery) -> str:
@@ -38,7 +39,7 @@ def drain(queue: WaitingQueue) -> list[str]:
 
 def by(share: str) -> Callable[[Delivery], bool]:
     """What came by the Shared Subscription `share`; "" is every share."""
-    return lambda one: bool(one.share) and share in ("", one.share)
+    return lambda one: bool(one.grant.share) and share in ("", one.grant.share)
 
 
 class QueueTestCase(SynchronousTestCase):
