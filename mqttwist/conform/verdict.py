@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CheckFailed(AssertionError):
     """The Server does not do what the statement says; the text tells what was expected and what came."""
@@ -21,3 +24,12 @@ def require_equal(actual: object, expected: object, what: str) -> None:
     """Raise `CheckFailed` unless both are equal; `what` names what is compared."""
     if actual != expected:
         raise CheckFailed(f"{what}: expected {expected!r}, got {actual!r}")
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Say `what` before the text of a `CheckFailed`: which of many cases it was."""
+    try:
+        yield
+    except CheckFailed as failure:
+        raise CheckFailed(f"{what}: {failure}") from None

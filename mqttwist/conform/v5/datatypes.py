@@ -7,7 +7,7 @@ from typing import Final
 from mqttwist.conform import raw
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import statement
-from mqttwist.conform.verdict import CheckFailed, require_equal
+from mqttwist.conform.verdict import CheckFailed, about, require_equal
 from mqttwist.wire.datatypes import encode_variable_byte_integer
 from mqttwist.wire.packet import frame
 from mqttwist.wire.properties import Properties
@@ -43,10 +43,8 @@ def refused_wherever_a_string_stands(rig: Rig, texts: dict[str, bytes], only: st
         for what, text in texts.items():
             client = rig.open() if place in in_connect else rig.connect()
             client.send(build(rig, text))
-            try:
+            with about(f"{place} with {what}, {text!r}"):
                 client.expect_closed()
-            except CheckFailed as failure:
-                raise CheckFailed(f"{place} with {what}, {text!r}: {failure}") from None
 
 
 @statement("MQTT-1.5.4-1")
@@ -129,10 +127,8 @@ def longer_variable_byte_integers_close_the_connection(rig: Rig) -> None:
         }.items():
             client = rig.connect()
             client.send(data)
-            try:
+            with about(f"{what} with {len(zeros) - 1} needless bytes"):
                 client.expect_closed()
-            except CheckFailed as failure:
-                raise CheckFailed(f"{what} with {len(zeros) - 1} needless bytes: {failure}") from None
 
 
 @statement("MQTT-1.5.5-1")
@@ -155,6 +151,6 @@ def string_pairs_arrive_as_they_were_sent(rig: Rig) -> None:
     """Names and values of User Properties, empty and not of ASCII, arrive unaltered."""
     subscriber = rig.connect()
     subscriber.subscribe(rig.topic())
-    pairs = (("", ""), ("ключ", "🦆"), ("\u0001", "\u007f"), ("a", "\U0010ffff"))
+    pairs = (("", ""), ("ключ", "🦆"), ("ключ", ""), ("", "\ud7ff\ue000"))
     rig.connect().publish(rig.topic(), user_properties=pairs)
     require_equal(subscriber.expect(Publish).properties.user_properties, pairs, "the User Properties")
