@@ -110,6 +110,12 @@ class Client:
         if self._waiting or self._line.is_closed:
             raise CheckFailed(f"expected nothing, {self._what_came()}")
 
+    def expect_silence(self) -> None:
+        """Like `expect_nothing`, but without a word to the Server, and so without certainty."""
+        self.take_in()
+        if self._waiting or self._line.is_closed:
+            raise CheckFailed(f"expected nothing, {self._what_came()}")
+
     def expect_closed(self, *reason_codes: int) -> Disconnect | ConnAck | None:
         """The Server closes the connection, and sends nothing more except for a DISCONNECT or CONNACK.
 
@@ -182,6 +188,14 @@ class Client:
         self.expect(PingResp)
 
     # Whole exchanges
+
+    def answer(self) -> ConnAck | None:
+        """The CONNACK, of whatever Reason Code; None when the Server has closed the connection without one."""
+        while not self._waiting and self._read(self._rig.patience):
+            pass
+        if not self._waiting and self._line.is_closed:
+            return None
+        return self.expect_next(ConnAck)
 
     def connected(self) -> None:
         """Expect the CONNACK that accepts the client."""
