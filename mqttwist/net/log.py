@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.logger import Logger
+from time import time
+
+from twisted.logger import Logger, LogLevel
 
 from mqttwist.broker.connection import ServerConnection
 from mqttwist.broker.sessions import CONNECTION_CLOSED
@@ -16,11 +18,41 @@ from mqttwist.wire.errors import MQTTError
 from mqttwist.wire.packet import AUTH, CONNECT, MQTT_5, PACKET_NAMES, Packet
 from mqttwist.wire.publish import Publish
 
-broker_log = Logger(namespace="mqttwist.broker")
-packet_log = Logger(namespace="mqttwist.packets")
-
 HIDDEN = b"(hidden)"  # in the place of a password
 VERSIONS = {0: "?", 3: "3.1", 4: "3.1.1", 5: "5.0"}
+
+
+class LineLogger(Logger):
+    """A logger that makes the line itself, in half the time that an observer of Twisted's takes for it.
+
+    The line is the event's `log_text`, and its `log_format` asks for nothing else: no word of a client is
+    ever taken for a format. The facts of the line are keys of the event, as with Twisted's own, and which
+    kind of event it is can be told by one more, `template`: the format of the line.
+    """
+
+    def emit(self, level: LogLevel, format: str | None = None, **kwargs: object) -> None:
+        """Log the line that `format` makes of the other arguments.
+
+        `format` knows what `str.format` knows; raises what that raises. `level` is not checked.
+        """
+        template = format or ""
+        text = template.format_map(kwargs)
+        kwargs.update(
+            log_logger=self,
+            log_level=level,
+            log_namespace=self.namespace,
+            log_source=self.source,
+            log_format="{log_text}",
+            log_text=text,
+            log_flattened={"log_text!s:": text, "log_text!:": text},  # as an observer would do it, but slowly
+            log_time=time(),
+            template=template,
+        )
+        self.observer(kwargs)
+
+
+broker_log = LineLogger(namespace="mqttwist.broker")
+packet_log = LineLogger(namespace="mqttwist.packets")
 
 
 def _client_id(connection: ServerConnection) -> str:
@@ -46,7 +78,8 @@ class LogObserver:
         session, connect = connection.session, connection.connect
         if session is None or connect is None:
             return
-        broker_log.info(
+        broker_log.emit(  # not `info`, which would copy all of this once more
+            LogLevel.info,
             "{client_id!r} connected from {peer}: MQTT {version}, user {username!r}, "
             "keep alive {keep_alive} s, {session} session that {expiry}{will}",
             client_id=session.client_id,

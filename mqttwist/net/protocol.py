@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.tcp import Server
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -28,7 +29,6 @@ from mqttwist.net.log import LogObserver, LogTrace
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.tcp import writer_for
 from mqttwist.net.timers import BrokerTimers, core_clock
-from mqttwist.session.connection import AWAITING_CONNECT
 from mqttwist.session.store import Store
 from mqttwist.stores.memory import MemoryStore
 
@@ -52,6 +52,7 @@ class MQTTServerProtocol(Protocol):
         self._broker = broker
         self._clock = clock
         self._connection: ServerConnection | None = None
+        self._address: IAddress | None = None  # where the client is, once that can't change
         self._linger: IDelayedCall | None = None
         self._is_producer = False
 
@@ -67,16 +68,20 @@ class MQTTServerProtocol(Protocol):
         transport.registerProducer(self, True)
         self._is_producer = True
         self.write = writer_for(transport, self._broker.turn)  # type: ignore[assignment,method-assign]
-        self._connection = self._broker.connect(self, peer_name(transport.getPeer()))
+        address = transport.getPeer()
+        if isinstance(transport, Server):  # which makes an address anew whenever it is asked
+            self._address = address
+        self._connection = self._broker.connect(self, peer_name(address))
 
     def dataReceived(self, data: bytes) -> None:
         connection = self._connection
         if connection is None:
             return
         try:
-            if connection.state == AWAITING_CONNECT:
+            if self._address is None:
                 # The PROXY protocol tells only now who the client is.
-                connection.peer = peer_name(self.address)
+                self._address = self._twisted_transport().getPeer()
+                connection.peer = peer_name(self._address)
             connection.receive_data(data)
         except Exception:
             self._abandon(connection)
@@ -147,7 +152,7 @@ class MQTTServerProtocol(Protocol):
     @property
     def address(self) -> IAddress:
         """Where the client is."""
-        address: IAddress = self._twisted_transport().getPeer()
+        address: IAddress = self._address or self._twisted_transport().getPeer()
         return address
 
     # Inside

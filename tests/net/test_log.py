@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from io import StringIO
+from typing import Any
+
+from twisted.logger import (
+    LegacyLogObserverWrapper,
+    LogEvent,
+    Logger,
+    LogLevel,
+    LogPublisher,
+    eventAsJSON,
+    eventFromJSON,
+    extractField,
+    formatEvent,
+    formatEventAsClassicLogText,
+    textFileLogObserver,
+)
+from twisted.python.log import textFromEventDict
+from twisted.trial.unittest import SynchronousTestCase
+
 from mqttwist.broker.settings import Settings
 from mqttwist.net.auth import FullAuthority
+from mqttwist.net.log import LineLogger
 from mqttwist.wire.connect import Connect, Will
 from mqttwist.wire.control import Auth, Disconnect, PingReq
 from mqttwist.wire.enums import ReasonCode
@@ -14,6 +34,71 @@ from mqttwist.wire.subscribe import Subscribe, SubscriptionOptions, Unsubscribe
 from tests.net.clients import FAR, Client, ShellTestCase
 
 CANARY = "correct horse battery staple"
+
+
+class LineLoggerTests(SynchronousTestCase):
+    """Twisted's observers show a line that was made beforehand as they show one that they make themselves."""
+
+    def setUp(self) -> None:
+        self.events: list[LogEvent] = []
+        observer: Any = self.events.append
+        self.publisher = LogPublisher(observer)
+        loggers = [Logger("a.b", observer=self.publisher), LineLogger("a.b", observer=self.publisher)]
+        for logger in loggers:
+            logger.warn("{who!r} said {what} {number:g} times {{sic}}", who="x", what="{who}", number=2.0)
+        self.theirs, self.ours = self.events
+        self.ours["log_time"] = self.theirs["log_time"]
+
+    def test_line(self) -> None:
+        """The text log has the same line, with time, system, and a field's braces as they are."""
+        line = formatEventAsClassicLogText(self.ours)
+        self.assertEqual(line, formatEventAsClassicLogText(self.theirs))
+        self.assertTrue(str(line).endswith(" [a.b#warn] 'x' said {who} 2 times {sic}\n"), line)
+
+    def test_file(self) -> None:
+        """An observer that writes to a file needs no more than the event."""
+        file = StringIO()
+        textFileLogObserver(file, "%Y")(self.ours)
+        self.assertTrue(file.getvalue().endswith(" [a.b#warn] 'x' said {who} 2 times {sic}\n"))
+
+    def test_keys(self) -> None:
+        """No key is missing, and but for the format each has the same value."""
+        missing = {key for key in self.theirs if key not in self.ours}
+        self.assertEqual(missing, set())
+        self.assertEqual(self.ours["template"], self.theirs["log_format"])
+        changed = {key for key in self.theirs if self.ours[key] != self.theirs[key]}
+        self.assertEqual(changed, {"log_format", "log_logger"})
+
+    def test_json(self) -> None:
+        """The line and the facts come back from a log in JSON."""
+        read = eventFromJSON(eventAsJSON(self.ours))
+        self.assertEqual(formatEvent(read), formatEvent(self.theirs))
+        self.assertEqual((read["who"], read["what"], read["number"]), ("x", "{who}", 2.0))
+        self.assertEqual(read["log_level"], LogLevel.warn)
+
+    def test_legacy(self) -> None:
+        """An observer of the old kind, such as the one for syslog, finds the same text."""
+        texts: list[str | None] = []
+        legacy: Any = lambda event: texts.append(textFromEventDict(event))  # noqa: E731
+        for event in (self.ours, self.theirs):
+            LegacyLogObserverWrapper(legacy)(event)
+        self.assertEqual(texts[0], texts[1])
+
+    def test_flattened(self) -> None:
+        """What is flattened beforehand is what Twisted itself would flatten, whatever its keys are called."""
+        event = {key: value for key, value in self.ours.items() if key != "log_flattened"}
+        eventAsJSON(event)
+        self.assertEqual(self.ours["log_flattened"], event["log_flattened"])
+        self.assertEqual(extractField("log_text", self.ours), "'x' said {who} 2 times {sic}")
+
+    def test_failure(self) -> None:
+        """A failure has its traceback."""
+        try:
+            raise ValueError("bad")
+        except ValueError:
+            LineLogger("a.b", observer=self.publisher).failure("Error in {what}", what="this")
+        self.assertEqual(formatEvent(self.events[-1]), "Error in this")
+        self.assertIn("ValueError: bad", str(formatEventAsClassicLogText(self.events[-1])))
 
 
 class Strict(FullAuthority):
@@ -60,6 +145,7 @@ class EventTests(ShellTestCase):
             "keep_alive": 0,
         }
         self.assertEqual(known, expected)
+        self.assertTrue(event["template"].startswith("{client_id!r} connected from {peer}: "))
 
     def test_sessions(self) -> None:
         """Whether the session is new, and how long it lives."""
@@ -183,6 +269,8 @@ class EventTests(ShellTestCase):
     def test_names_can_not_forge_lines(self) -> None:
         """What a client calls itself can neither begin a line of its own nor be taken for a format."""
         self.connected("x\ninfo: {peer} connected", username="{0}", password=b"")
+        (event,) = self.events
+        self.assertEqual(event["log_format"], "{log_text}")
         (line,) = self.said()
         self.assertTrue(line.startswith(r"info: 'x\ninfo: {peer} connected' connected from 127.0.0.1"), line)
         self.assertIn("user '{0}'", line)
