@@ -24,6 +24,7 @@ from mqttwist.broker.broker import accept_everybody
 from mqttwist.broker.doors import Login
 from mqttwist.broker.settings import Settings
 from mqttwist.build import BUILD
+from mqttwist.net.asyncio_endpoint import loop_of
 from mqttwist.net.auth import make_portal
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.service import BrokerService
@@ -179,11 +180,14 @@ class Options(usage.Options, AuthOptionMixin):
         for endpoint in self["listen"]:
             self._check_endpoint(endpoint)
 
-    def _check_endpoint(self, endpoint: str) -> None:
+    def _reactor(self) -> Any:
         from twisted.internet import reactor
 
+        return reactor
+
+    def _check_endpoint(self, endpoint: str) -> None:
         try:
-            serverFromString(reactor, endpoint)
+            serverFromString(self._reactor(), endpoint)
         except Exception as error:  # each kind of endpoint has errors of its own
             raise usage.UsageError(f"--listen {endpoint}: {str(error) or type(error).__name__}") from error
 
@@ -198,7 +202,8 @@ class Options(usage.Options, AuthOptionMixin):
         if self["port"] is not None or not endpoints:
             port = DEFAULT_PORT if self["port"] is None else self["port"]
             interface = "" if self.is_open else f":interface={LOOPBACK}"
-            endpoints.insert(0, f"tcp:{port}{interface}")
+            kind = "tcp" if loop_of(self._reactor()) is None else "asyncio"
+            endpoints.insert(0, f"{kind}:{port}{interface}")
         return endpoints
 
     def login(self) -> Login:

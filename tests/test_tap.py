@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import signal
 import socket
@@ -27,6 +28,7 @@ from mqttwist.net.service import BrokerService
 from mqttwist.tap import CannotStart, CommandService, Options, makeService, option_name, option_range
 from tests.net.clients import FAR, Client, TCPTransport
 from tests.net.logins import MOSQUITTO_7, temporary_folder
+from tests.net.loops import LoopReactor
 
 ROWS = fields(Settings)
 COMMAND_PAGE = Path(__file__).parents[1] / "docs" / "command.md"
@@ -140,6 +142,15 @@ class ListeningTests(OptionsTestCase):
         """With `--allow-anonymous` or `--auth` it listens on all interfaces."""
         self.assertEqual(self.endpoints("--allow-anonymous", "--port", "1884"), ["tcp:1884"])
         self.assertEqual(self.endpoints("--auth", "memory:alice:secret"), ["tcp:1883"])
+
+    def test_on_asyncio(self) -> None:
+        """On an asyncio reactor `--port` listens by asyncio; `--listen` stays what it says."""
+        loop = asyncio.SelectorEventLoop()
+        self.addCleanup(loop.close)
+        with patch.object(Options, "_reactor", return_value=LoopReactor(loop)):
+            self.assertEqual(self.endpoints(), ["asyncio:1883:interface=127.0.0.1"])
+            self.assertEqual(self.endpoints("--allow-anonymous", "--port", "1884"), ["asyncio:1884"])
+            self.assertEqual(self.endpoints("--listen", "tcp:1884"), ["tcp:1884"])
 
     def test_listen(self) -> None:
         """`--listen` may be given several times, and then there is no other port."""

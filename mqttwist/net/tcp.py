@@ -59,7 +59,10 @@ class TCPWriter:
 
 
 def writer_for(transport: Any, turn: Turn) -> Callable[[bytes], None]:
-    """The quickest way to write to `transport`: a `TCPWriter` for plain TCP, its own `write` for all else."""
+    """The quickest way to write to `transport`: a `TCPWriter` for plain TCP, its own `write` for all else.
+
+    That of an `AsyncioTransport` is asyncio's own, which sends at once, or in the same round of its loop.
+    """
     if type(transport) is tcp.Server and not transport.TLS and hasattr(transport, "_tempDataBuffer"):
         return TCPWriter(transport, turn)
     write: Callable[[bytes], None] = transport.write
