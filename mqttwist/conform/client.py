@@ -73,7 +73,6 @@ class Client:
         for packet in packets:
             if isinstance(packet, Connect):
                 self.client_id = self.client_id or packet.client_id
-                self._rig.remember(packet.client_id)
             parts.append(packet if isinstance(packet, bytes) else packet.encode(self.version))
         self._line.send(b"".join(parts))
 
@@ -91,6 +90,8 @@ class Client:
                 if isinstance(packet, kind):
                     del self._waiting[position]
                     self.packet_bytes = data
+                    if isinstance(packet, ConnAck) and packet.reason_code == 0:
+                        self._accepted(packet)
                     return packet
             if not self._read(self._rig.patience):
                 raise CheckFailed(f"expected {kind.__name__}, {self._what_came()}")
@@ -190,7 +191,7 @@ class Client:
     # Whole exchanges
 
     def answer(self) -> ConnAck | None:
-        """The CONNACK, of whatever Reason Code; None when the Server has closed the connection without one."""
+        """The CONNACK, of whatever Reason Code; None when the Server has closed without one."""
         while not self._waiting and self._read(self._rig.patience):
             pass
         if not self._waiting and self._line.is_closed:
@@ -201,10 +202,13 @@ class Client:
         """Expect the CONNACK that accepts the client."""
         connack = self.expect(ConnAck)
         require_equal(connack.reason_code, 0, "the Reason Code of CONNACK")
+
+    def _accepted(self, connack: ConnAck) -> None:
         self._is_accepted = True
         self.connack = connack
         self.client_id = self.client_id or connack.properties.assigned_client_identifier or ""
-        self._rig.remember(self.client_id)
+        if self.client_id:
+            self._rig.remember(self.client_id)
 
     def subscribe(self, topic_filter: str, qos: int = 0, identifier: int = 0, **options: Any) -> SubAck:
         """Subscribe, with `options` of `SubscriptionOptions`; the Server must accept it."""

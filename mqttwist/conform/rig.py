@@ -58,7 +58,7 @@ class Rig(ABC):
         return f"{self._mark}c{next(self._numbers)}"
 
     def remember(self, client_id: str) -> None:
-        """The session of `client_id` is to be discarded in the end; clients do this themselves."""
+        """The session of `client_id` is to be discarded; clients that are accepted see to this themselves."""
         self._client_ids.add(client_id)
 
     # Clients

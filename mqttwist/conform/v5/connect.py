@@ -242,7 +242,7 @@ def an_assigned_client_identifier_is_that_of_the_client(rig: Rig) -> None:
 
 @statement("MQTT-3.1.3-8")
 def a_refused_client_identifier_closes_the_connection(rig: Rig) -> None:
-    """A Client Identifier that is not accepted is refused, with 0x85 if with a word, and the client sent away."""
+    """A Client Identifier that is not accepted closes the connection, after 0x85 if after a word."""
     long = "x" * 65_535
     for client_id in (
         "",
