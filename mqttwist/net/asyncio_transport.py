@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -20,7 +22,25 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
+READ_SIZE = 65_536  # bytes
 NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER: throw away what was not sent yet, and reset the connection
+
+
+def let_peer_talk(tls: ssl.SSLObject) -> None:
+    """Have the farewell of TLS throw away what the peer still says before it answers.
+
+    Python's own asyncio takes that for an error and closes the socket at once; the peer, whose next words are
+    then answered by a reset, may never read what was written last.
+    """
+    unwrap = tls.unwrap
+
+    def unwrap_when_all_is_read() -> None:
+        with suppress(ssl.SSLError):  # there is no more, most often; what else it is, unwrap meets again
+            while tls.read(READ_SIZE):
+                pass
+        unwrap()
+
+    tls.unwrap = unwrap_when_all_is_read  # type: ignore[method-assign]
 
 
 def twisted_address(name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
@@ -49,6 +69,7 @@ class AsyncioTransport(asyncio.Protocol):
         self._producer: IPushProducer | None = None
         self._is_full = False
         self._aborted = False
+        self._tls: ssl.SSLObject | None = None
 
     # What asyncio calls
 
@@ -63,6 +84,7 @@ class AsyncioTransport(asyncio.Protocol):
             transport.abort()
             return
         self._transport = transport
+        self._tls = transport.get_extra_info("ssl_object")
         self._protocol = protocol
         self.data_received = protocol.dataReceived  # type: ignore[method-assign]
         self.write = transport.write  # type: ignore[method-assign]
@@ -72,8 +94,13 @@ class AsyncioTransport(asyncio.Protocol):
         protocol.makeConnection(self)
 
     def eof_received(self) -> bool:
-        """The peer will send no more. False has asyncio close our side too, with TLS's own farewell."""
+        """The peer will send no more. False has asyncio close our side too, with TLS's own farewell.
+
+        That would wait for a peer which does not read; without TLS there is nothing to be said any more.
+        """
         self._lose(ConnectionDone())
+        if self._tls is None:
+            self._transport.abort()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,7 +144,10 @@ class AsyncioTransport(asyncio.Protocol):
     def loseConnection(self) -> None:
         """Close once all that was written has gone out."""
         self._stop_writing()
-        self._transport.close()
+        if not self._transport.is_closing():  # to close TLS twice is an error of asyncio's
+            if self._tls is not None:
+                let_peer_talk(self._tls)
+            self._transport.close()
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         return self._peer
@@ -210,8 +240,3 @@ class AsyncioTransport(asyncio.Protocol):
         from OpenSSL.crypto import FILETYPE_ASN1, load_certificate
 
         return load_certificate(FILETYPE_ASN1, data)
-
-    @property
-    def _tls(self) -> Any:
-        """asyncio's `ssl.SSLObject`, if there is TLS."""
-        return self._transport.get_extra_info("ssl_object")
