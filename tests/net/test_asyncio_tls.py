@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import tempfile
@@ -131,6 +132,25 @@ class TLSTests(TransportTestCase):
             protocol, _, client = await self.tls_pair()
             client.writer.close()
             self.assertIsInstance(await self.end(protocol), ConnectionDone)
+
+        self.run_on_loop(run())
+
+    def test_too_late(self) -> None:
+        """Who has not shaken hands when the port is closed is turned away after it; no protocol sees it."""
+
+        async def run() -> None:
+            factory = RecorderFactory()
+            port: Any = await self.listen(factory, ssl_context=self.server)
+            plain = socket.create_connection((HERE, port.getHost().port), PATIENCE)
+            await asyncio.sleep(0.05)  # it is accepted
+            await self.wait(port.stopListening())
+            plain.setblocking(False)
+            with self.assertRaises((EOFError, ConnectionError)):
+                client = Client(
+                    *await asyncio.open_connection(sock=plain, ssl=self.trust, server_hostname="localhost")
+                )
+                await client.take()
+            self.assertIsNone(factory.made)
 
         self.run_on_loop(run())
 
