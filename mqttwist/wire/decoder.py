@@ -65,12 +65,17 @@ class Decoder:
     After `advance` answered True, `data[start:end]` is a packet: its first byte at `start`, what follows the
     Remaining Length from `body` on. `maximum_packet_size` is in bytes, fixed header included. `version` is
     3, 4 or 5, or `UNKNOWN_VERSION` while nothing but CONNECT may come [MQTT-3.1.0-1].
+
+    A packet that comes in several reads is put together once, in `data` of its own; what follows it in the
+    last of them is looked at where it is.
     """
 
     __slots__ = (
+        "_begun",
         "_legal",
         "_missing",
-        "_partial",
+        "_rest",
+        "_rest_at",
         "body",
         "data",
         "end",
@@ -85,16 +90,20 @@ class Decoder:
     end: int
     maximum_packet_size: int
     version: int
-    _partial: BytesIO | None  # the beginning of a packet that is not complete
-    _missing: int  # how many bytes at least are to come before it is
+    _begun: BytesIO | None  # the beginning of a packet that is not complete
+    _missing: int  # how many bytes are to come before it is; 0: look at what there is
+    _rest: bytes  # what is to be looked at after `data`, from `_rest_at` on
+    _rest_at: int
     _legal: bytes
 
     def __init__(self, version: int, maximum_packet_size: int = LARGEST_PACKET) -> None:
         self.data = b""
         self.start = self.body = self.end = 0
         self.maximum_packet_size = maximum_packet_size
-        self._partial = None
+        self._begun = None
         self._missing = 0
+        self._rest = b""
+        self._rest_at = 0
         self.set_version(version)
 
     def set_version(self, version: int) -> None:
@@ -104,15 +113,33 @@ class Decoder:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the stream; the packet that `advance` stepped to last may be gone then."""
-        partial = self._partial
-        if partial is None:
-            if self.end == len(self.data):
-                self.data = data
-                self.start = self.body = self.end = 0
-                return
-            partial = self._keep_rest(self.end, 0)  # nobody advances while a login is waited for
-        partial.write(data)
-        self._missing -= len(data)
+        begun = self._begun
+        if begun is None and self.end == len(self.data) and not self._rest:
+            self._look_at(data)
+        elif begun is None:  # nobody advances while a login is waited for
+            begun = self._begun = BytesIO()
+            begun.write(self.data[self.end :])
+            begun.write(self._rest[self._rest_at :])
+            begun.write(data)
+            self._missing = 0
+            self.data = self.data[: self.end]
+            self._rest = b""
+        elif len(data) < self._missing or self._missing == 0:
+            begun.write(data)
+            self._missing = max(self._missing - len(data), 0)
+        else:
+            missing = self._missing
+            begun.write(memoryview(data)[:missing])
+            self._look_at(begun.getvalue())
+            if missing < len(data):
+                self._rest = data
+                self._rest_at = missing
+
+    def _look_at(self, data: bytes) -> None:
+        self.data = data
+        self.start = self.body = self.end = 0
+        self._begun = None
+        self._rest = b""
 
     def advance(self) -> bool:
         """Step to the next complete packet; False when more bytes are needed.
@@ -120,25 +147,19 @@ class Decoder:
         Raises `MalformedPacket` for a fixed header that is none and `ProtocolError` 0x95 for a packet larger
         than `maximum_packet_size`, before its body is there.
         """
-        if self._partial is not None:
-            if self._missing > 0:
-                return False
-            self.data = self._partial.getvalue()
-            self._partial = None
-            self.end = 0
         data = self.data
         start = self.end
-        available = len(data) - start
-        if available and not self._legal[data[start]]:
+        size = len(data)
+        if start + 2 > size:
+            return self._go_on(start)
+        if not self._legal[data[start]]:
             raise _illegal_first_byte(data[start], self.version)
-        if available < 2:
-            return self._wait_for(2, start)
         length = data[start + 1]
         body = start + 2
         if length >= 0x80:
-            length, body = self._long_length(start, available)
+            length, body = self._long_length(start, size - start)
             if length < 0:
-                return self._wait_for(available + 1, start)
+                return self._wait_for(0, start)
         end = body + length
         if end - start > self.maximum_packet_size:
             raise ProtocolError(
@@ -146,8 +167,8 @@ class Decoder:
                 f"the packet of {end - start:,} bytes is larger than {self.maximum_packet_size:,}",
                 "3.2.2.3.6",
             )
-        if end > len(data):
-            return self._wait_for(end - start, start)
+        if end > size:
+            return self._wait_for(end - size, start)
         self.start = start
         self.body = body
         self.end = end
@@ -168,26 +189,40 @@ class Decoder:
                 return length, start + 2 + position
         raise MalformedPacket("the Remaining Length is longer than four bytes", "1.5.5")
 
-    def _wait_for(self, size: int, start: int) -> bool:
-        """Keep the packet begun at `start` until it has `size` bytes."""
-        if start < len(self.data):
-            self._keep_rest(start, size)
-        self.data = b""
-        self.start = self.body = self.end = 0
-        return False
+    def _go_on(self, start: int) -> bool:
+        """`data` has less than two bytes left, from `start` on: go on in what follows it, or wait."""
+        begun = self._begun
+        if begun is not None:
+            if self._missing:
+                return False
+            self._look_at(begun.getvalue())
+            return self.advance()
+        if self._rest:
+            rest_at = self._rest_at
+            self._look_at(self._rest)
+            self.end = rest_at
+            return self.advance()
+        if start < len(self.data) and not self._legal[self.data[start]]:
+            raise _illegal_first_byte(self.data[start], self.version)
+        return self._wait_for(0, start)
 
-    def _keep_rest(self, start: int, size: int) -> BytesIO:
-        partial = BytesIO()
-        self._missing = size - partial.write(self.data[start:])
-        self._partial = partial
-        return partial
+    def _wait_for(self, missing: int, start: int) -> bool:
+        """Keep the packet begun at `start`, of which so many bytes are missing (0: one at least)."""
+        data = self.data
+        self._look_at(b"")
+        if start < len(data):
+            self._begun = BytesIO()
+            self._begun.write(memoryview(data)[start:])
+            self._missing = missing
+        return False
 
     @property
     def buffered(self) -> int:
         """How many bytes were fed that belong to no packet handed out yet."""
-        if self._partial is not None:
-            return self._partial.tell()
-        return len(self.data) - self.end
+        if self._begun is not None:
+            return self._begun.tell()
+        rest = len(self._rest) - self._rest_at if self._rest else 0
+        return len(self.data) - self.end + rest
 
 
 def _illegal_first_byte(first_byte: int, version: int) -> MQTTError:
