@@ -82,12 +82,12 @@ class Admission:
 
     def welcome(self, connect: Connect) -> ConnAck:
         """The CONNACK with what this Server can do (3.2.2.3); assigns an id to a client that has none."""
-        properties = Properties()
+        assigned: str | None = None
         if not connect.client_id:
-            connect.client_id = self._broker.new_client_id()
-            properties.assigned_client_identifier = connect.client_id  # [MQTT-3.2.2-16]
+            connect.client_id = assigned = self._broker.new_client_id()
         if connect.version != MQTT_5:
             return ConnAck()
+        properties = Properties(assigned_client_identifier=assigned)  # [MQTT-3.2.2-16]
         settings = self._broker.settings
         if self.expiry_interval(connect) != (connect.properties.session_expiry_interval or 0):
             properties.session_expiry_interval = self.expiry_interval(connect)

@@ -69,18 +69,38 @@ class Will:
         return Message(self.topic_name, self.payload, self.qos, self.retain, self.properties)
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class Connect(Packet):
     """CONNECT: `keep_alive` in seconds, 0 for none; `clean_start` is Clean Session in 3.x."""
 
     client_id: str
-    version: int = MQTT_5
-    clean_start: bool = True
-    keep_alive: int = 0
-    will: Will | None = None
-    username: str | None = None
-    password: bytes | None = None
-    properties: Properties = field(default_factory=Properties)
+    version: int
+    clean_start: bool
+    keep_alive: int
+    will: Will | None
+    username: str | None
+    password: bytes | None
+    properties: Properties
+
+    def __init__(  # by hand: what `dataclass` makes is interpreted in the compiled build
+        self,
+        client_id: str,
+        version: int = MQTT_5,
+        clean_start: bool = True,
+        keep_alive: int = 0,
+        will: Will | None = None,
+        username: str | None = None,
+        password: bytes | None = None,
+        properties: Properties | None = None,
+    ) -> None:
+        self.client_id = client_id
+        self.version = version
+        self.clean_start = clean_start
+        self.keep_alive = keep_alive
+        self.will = will
+        self.username = username
+        self.password = password
+        self.properties = Properties() if properties is None else properties
 
     @classmethod
     def decode(cls, data: bytes, index: int, end: int) -> Connect:
@@ -89,7 +109,7 @@ class Connect(Packet):
         flags, index = decode_byte(data, index, end)
         _check_flags(flags, version)
         keep_alive, index = decode_two_byte_integer(data, index, end)
-        properties = Properties()
+        properties: Properties | None = None
         if version == MQTT_5:
             properties, index = decode_properties(data, index, end, CONNECT)
             _check_authentication(properties)
@@ -187,16 +207,23 @@ def _decode_will(data: bytes, index: int, end: int, flags: int, version: int) ->
     return Will(topic_name, payload, flags >> 3 & 3, flags & _WILL_RETAIN != 0, properties), index
 
 
-@dataclass(slots=True)
+@dataclass(init=False, slots=True)
 class ConnAck(Packet):
     """CONNACK: `reason_code` is one of MQTT 5.0; for 3.x the nearest return code is sent.
 
     In a CONNACK that came in 3.x it is the return code 0..5; none but 0 is a Reason Code of CONNACK, too.
     """
 
-    session_present: bool = False
-    reason_code: int = 0
-    properties: Properties = field(default_factory=Properties)
+    session_present: bool
+    reason_code: int
+    properties: Properties
+
+    def __init__(
+        self, session_present: bool = False, reason_code: int = 0, properties: Properties | None = None
+    ) -> None:
+        self.session_present = session_present
+        self.reason_code = reason_code
+        self.properties = Properties() if properties is None else properties
 
     @classmethod
     def decode(cls, data: bytes, index: int, end: int, version: int) -> ConnAck:
