@@ -200,7 +200,7 @@ def encode(version: int, qos: int) -> Round:
 
     def work(meter: Meter) -> int:
         for message in messages:
-            message.forget_forms()
+            message.forms = None
         meter.start()
         exhaust(map(Message.form, messages, repeat(form)))
         meter.stop()

@@ -100,12 +100,14 @@ class ServerConnection(Connection):
 
     def packet_received(self) -> None:
         decoder = self.decoder
-        packet_type = decoder.data[decoder.start] >> 4
+        data = decoder.data
+        start = decoder.start
+        packet_type = data[start] >> 4
         if packet_type == PUBLISH and self.state == CONNECTED:
             # The commonest packet takes the straight way.
-            publish = Publish.decode(decoder.data, decoder.start, decoder.body, decoder.end, self.version)
-            self._publish_received(publish)
+            self._publish_received(Publish.decode(data, start, decoder.body, decoder.end, self.version))
             return
+        self.metrics.others_received += 1
         if PUBACK <= packet_type <= PUBCOMP and packet_type != PUBREL and self.state == CONNECTED:
             self._acknowledgement_received()  # the next commonest
             return
@@ -132,7 +134,7 @@ class ServerConnection(Connection):
         if len(encoded) > self.peer_maximum_packet_size:
             return False
         self.send(encoded)
-        self.metrics.messages_sent += 1
+        self.metrics.others_sent += 1
         return True
 
     def _answer(self, packet: SubAck | UnsubAck) -> None:
@@ -269,7 +271,6 @@ class ServerConnection(Connection):
     # PUBLISH and its acknowledgements (3.3 - 3.7)
 
     def _publish_received(self, publish: Publish) -> None:
-        self.metrics.publishes_received += 1
         publisher = self._publisher
         if publisher is None:
             return
@@ -282,7 +283,7 @@ class ServerConnection(Connection):
     def _acknowledge(self, packet_type: int, packet_id: int, reason_code: int) -> None:
         """Send PUBACK, PUBREC or PUBCOMP; before MQTT 5.0 none can say no (3.1.1: [MQTT-3.3.5-2])."""
         self.send(acknowledge(packet_type, packet_id, reason_code, self.version))
-        self.metrics.messages_sent += 1
+        self.metrics.others_sent += 1
 
     def _acknowledgement_received(self) -> None:
         decoder = self.decoder
@@ -291,8 +292,9 @@ class ServerConnection(Connection):
         packet_id, reason_code = read_acknowledgement(
             packet_type, data, decoder.body, decoder.end, self.version
         )
-        if self.session is not None:
-            self.session.outgoing.acknowledged(packet_id, packet_type, reason_code)
+        session = self.session
+        if session is not None:
+            session.outgoing.acknowledged(packet_id, packet_type, reason_code)
 
     def _pubrel_received(self) -> None:
         decoder = self.decoder

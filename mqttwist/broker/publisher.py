@@ -18,6 +18,7 @@ from mqttwist.wire.publish import Publish
 
 SUCCESS: Final = 0x00
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
+NEW_MESSAGE: Final = -1  # no Reason Code: to be published
 PERMISSIONS_LIMIT: Final = 1000  # how many answers of an authority one connection remembers
 
 
@@ -60,45 +61,59 @@ class Publisher:
             self._aliases.resolve(publish)
         if publish.subscription_identifiers:
             raise ProtocolError(0x82, "PUBLISH of a client has a Subscription Identifier", "MQTT-3.3.4-6")
-        if publish.qos > self._maximum_qos:
-            raise ProtocolError(0x9B, f"PUBLISH with QoS {publish.qos}", "MQTT-3.2.2-11")
         if publish.retain and not self._retain_available:
             raise ProtocolError(0x9A, "PUBLISH with RETAIN", "MQTT-3.2.2-14")
-        if publish.qos == 0:
-            return self._publish(publish)
-        return self._at_least_once(publish) if publish.qos == 1 else self._exactly_once(publish)
+        qos = publish.qos
+        if qos:
+            reason_code = self._flow_answer(publish, qos)
+            if reason_code != NEW_MESSAGE:
+                return reason_code
+        topic_name = publish.topic_name
+        if (
+            self._authority is not None
+            or publish.retain
+            or topic_name[0] == "$"
+            or len(topic_name) >= self._maximum_topic_levels
+        ):
+            refusal = self._refusal(publish)
+            if refusal:
+                return self._refuse(publish, refusal)
+        matched = self._router.publish(publish, self._session.outgoing)
+        if qos == 2:
+            self._session.incoming.received(publish.packet_id)
+        return SUCCESS if matched else NO_MATCHING_SUBSCRIBERS
 
-    def _publish(self, publish: Publish) -> int:
-        refusal = self._refusal(publish)
-        if refusal:
-            return refusal
-        return SUCCESS if self._router.publish(publish, self._session.outgoing) else NO_MATCHING_SUBSCRIBERS
+    def _flow_answer(self, publish: Publish, qos: int) -> int:
+        """What a PUBLISH of QoS 1 or 2 is answered that is no new message; `NEW_MESSAGE` for one that is.
 
-    def _at_least_once(self, publish: Publish) -> int:
-        """QoS 1: whatever comes is a new message [MQTT-4.3.2-5]."""
+        At QoS 1 whatever comes is a new message [MQTT-4.3.2-5], at QoS 2 it is so the first time; it is
+        acknowledged every time [MQTT-4.3.3-10].
+        """
+        if qos > self._maximum_qos:
+            raise ProtocolError(0x9B, f"PUBLISH with QoS {qos}", "MQTT-3.2.2-11")
         session = self._session
-        session.incoming.check_quota()
-        if publish.packet_id in session.incoming.unreleased and session.version == MQTT_5:
+        incoming = session.incoming
+        if qos == 2:
+            return NEW_MESSAGE if incoming.is_new(publish.packet_id) else SUCCESS
+        if incoming.receive_maximum:
+            incoming.check_quota()
+        if incoming.unreleased and publish.packet_id in incoming.unreleased and session.version == MQTT_5:
             return ReasonCode.PACKET_IDENTIFIER_IN_USE.value
-        return self._publish(publish)
+        return NEW_MESSAGE
 
-    def _exactly_once(self, publish: Publish) -> int:
-        """QoS 2: publish it the first time it comes, acknowledge it every time [MQTT-4.3.3-10]."""
+    def _refuse(self, publish: Publish, reason_code: int) -> int:
+        """A message that is not accepted; before MQTT 5.0 its sender can't be told, and goes on with it."""
         incoming = self._session.incoming
-        if not incoming.is_new(publish.packet_id):
-            return SUCCESS
-        reason_code = self._publish(publish)
-        if reason_code >= 0x80 and self._session.version == MQTT_5:
+        if publish.qos == 2 and self._session.version == MQTT_5:
             incoming.refused(publish.packet_id)
-        else:
+        elif publish.qos == 2:
             incoming.received(publish.packet_id)
         return reason_code
 
     def _refusal(self, publish: Publish) -> int:
         """The Reason Code for a message that is not accepted; 0 for one that is."""
         topic_name = publish.topic_name
-        levels = self._maximum_topic_levels
-        if len(topic_name) >= levels and topic_name.count("/") >= levels:
+        if topic_name.count("/") >= self._maximum_topic_levels:
             return ReasonCode.TOPIC_NAME_INVALID.value
         if is_protected(topic_name, self._session.client_id) or not self._may_publish(publish):
             return ReasonCode.NOT_AUTHORIZED.value

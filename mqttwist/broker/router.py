@@ -79,7 +79,7 @@ class Router:
         for group in route.groups:
             if not group.deliver(message):
                 self._drops.count(group.topic_filter, drop.NO_MEMBER)
-        message.forget_forms()
+        message.forms = None
         return bool(route.targets or route.groups)
 
     # Retained messages
@@ -230,7 +230,7 @@ class Router:
         group = self.subscriptions.group(delivery.grant.share, message.topic_name)
         if group is None or not group.deliver(message, instead_of):
             return False
-        message.forget_forms()
+        message.forms = None
         return True
 
     # Permissions

@@ -261,6 +261,10 @@ class Client:
         self.packet_bytes = data
         return publish
 
+    def has_message(self) -> bool:
+        """Whether a message has come that was not expected yet."""
+        return any(isinstance(packet, Publish) for packet, _ in self._waiting)
+
     def retained_topics(self) -> list[str]:
         """The Topic Names of the retained messages that came and were not expected."""
         packets = [packet for packet, _ in self._waiting]

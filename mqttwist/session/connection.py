@@ -18,10 +18,10 @@ from mqttwist.session.turn import Turn
 from mqttwist.wire.decoder import UNKNOWN_VERSION, Decoder
 from mqttwist.wire.errors import MQTTError
 
-# The states, named after what is waited for.
+# The states, named after what is waited for. Packets are looked at in the first two.
 AWAITING_CONNECT: Final = 0
-AUTHENTICATING: Final = 1
-CONNECTED: Final = 2
+CONNECTED: Final = 1
+AUTHENTICATING: Final = 2
 CLOSED: Final = 3
 
 HOLD_LIMIT: Final = 1 << 20  # bytes kept for a transport that is full
@@ -138,16 +138,19 @@ class Connection:
     def process(self) -> None:
         """Work on the packets that are complete, unless a login has to be waited for."""
         decoder = self.decoder
-        metrics = self.metrics
+        trace = self.trace
+        packets = 0
         try:
-            while self.state != AUTHENTICATING and self.state != CLOSED and decoder.advance():
-                metrics.messages_received += 1
-                if self.trace is not None:
-                    self.trace.received(self, decoder.data[decoder.start : decoder.end])
+            while self.state <= CONNECTED and decoder.advance():
+                packets += 1
+                if trace is not None:
+                    trace.received(self, decoder.data[decoder.start : decoder.end])
                 self.packet_received()
         except MQTTError as error:
-            metrics.protocol_errors += 1
+            self.metrics.protocol_errors += 1
             self.fail(error)
+        finally:
+            self.metrics.messages_received += packets
 
     def set_version(self, version: int) -> None:
         self.version = version

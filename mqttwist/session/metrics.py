@@ -4,18 +4,21 @@ from __future__ import annotations
 
 
 class Metrics:
-    """What has gone through since the start. A PUBLISH counts among the messages and the publishes both."""
+    """What has gone through since the start.
+
+    Counted is what comes less often, or many at a time; `publishes_received` and `messages_sent` follow.
+    """
 
     __slots__ = (
         "bytes_received", "bytes_sent", "connections_opened", "connections_refused", "messages_received",
-        "messages_sent", "protocol_errors", "publishes_received", "publishes_sent",
+        "others_received", "others_sent", "protocol_errors", "publishes_sent",
     )  # fmt: skip
 
     bytes_received: int
     bytes_sent: int
     messages_received: int  # MQTT Control Packets of any kind
-    messages_sent: int
-    publishes_received: int
+    others_received: int  # all but PUBLISH
+    others_sent: int
     publishes_sent: int
     connections_opened: int
     connections_refused: int
@@ -25,12 +28,21 @@ class Metrics:
         self.bytes_received = 0
         self.bytes_sent = 0
         self.messages_received = 0
-        self.messages_sent = 0
-        self.publishes_received = 0
+        self.others_received = 0
+        self.others_sent = 0
         self.publishes_sent = 0
         self.connections_opened = 0
         self.connections_refused = 0
         self.protocol_errors = 0
+
+    @property
+    def publishes_received(self) -> int:
+        return self.messages_received - self.others_received
+
+    @property
+    def messages_sent(self) -> int:
+        """MQTT Control Packets of any kind."""
+        return self.publishes_sent + self.others_sent
 
 
 class Drops:

@@ -91,7 +91,8 @@ class OutgoingFlow(Receiver):
         self.connection = connection
         self.send_quota = send_quota
         self._size_quota = self.waiting.limits.size or NO_SIZE_QUOTA
-        self._unsent = OrderedDict(self.in_flight)
+        if self.in_flight:
+            self._unsent = OrderedDict(self.in_flight)
         self._form = FORM_MQTT_5 if connection.version == MQTT_5 else 0
         self._aliases = OutboundAliases(topic_alias_maximum) if topic_alias_maximum else None
 
@@ -119,7 +120,7 @@ class OutgoingFlow(Receiver):
 
     @property
     def is_ready(self) -> bool:
-        return self.pause == PAUSE_NONE and not len(self.waiting)
+        return self.pause == PAUSE_NONE and not self.waiting.length
 
     @property
     def has_room(self) -> bool:
@@ -154,7 +155,7 @@ class OutgoingFlow(Receiver):
             if connection is None or connection.blocked or self.waiting.qos_0 or grant.replayed:
                 return self._deliver_later(message, grant)
             return self._send_publish(connection, message, grant, 0, 0) > 0
-        if grant.replayed or len(self.waiting) or self.pause != PAUSE_NONE or connection is None:
+        if grant.replayed or self.waiting.length or self.pause != PAUSE_NONE or connection is None:
             return self._deliver_later(message, grant)
         return self._send_first(connection, Delivery(message, grant), message) > 0
 
@@ -200,7 +201,7 @@ class OutgoingFlow(Receiver):
             sent = self._send_first(connection, delivery, message)
         else:
             sent = self._send_publish(connection, message, delivery.grant, 0, 0)
-        message.forget_forms()
+        message.forms = None
         return sent
 
     def _send_first(self, connection: Connection, delivery: Delivery, message: Message) -> int:
@@ -229,24 +230,31 @@ class OutgoingFlow(Receiver):
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
     ) -> int:
         """Put a PUBLISH with DUP 0 into the outbox; its size in bytes, 0 when it must not be sent."""
-        key = self._form
-        if key and (grant.identifiers or message.message_expiry_interval >= 0 or self._aliases is not None):
+        if self._form and (
+            grant.identifiers or message.message_expiry_interval >= 0 or self._aliases is not None
+        ):
             return self._send_adapted(connection, message, grant, qos, packet_id)
+        key = self._form | qos
         if message.retain and grant.retain_as_published:  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             key |= FORM_RETAIN
-        form = message.form(qos | key)
-        if form.size > connection.peer_maximum_packet_size:
+        if key == message.data_form:
+            head, tail = message.head, message.data
+        else:
+            form = message.form(key)
+            head, tail = form.head, form.tail
+        size = len(head) + len(tail) + (2 if qos else 0)
+        if size > connection.peer_maximum_packet_size:
             return self._drop(drop.PACKET_TOO_LARGE)
         if message.expires_at and message.expires_at <= connection.turn.now:
             return self._drop(drop.EXPIRED)
-        connection.send(form.head)
         if qos:
-            outbox = connection.outbox
-            outbox.append(packet_id.to_bytes(2, "big"))
-            outbox.append(form.tail)
+            connection.send(head)
+            connection.outbox.append(packet_id.to_bytes(2, "big"))
+            connection.outbox.append(tail)
+        else:
+            connection.send(tail)
         connection.metrics.publishes_sent += 1
-        connection.metrics.messages_sent += 1
-        return form.size
+        return size
 
     def _send_adapted(
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
@@ -265,7 +273,6 @@ class OutgoingFlow(Receiver):
             encoded = publish.encode(MQTT_5)
         connection.send(encoded)
         connection.metrics.publishes_sent += 1
-        connection.metrics.messages_sent += 1
         return len(encoded)
 
     def _adapt(self, message: Message, grant: Grant, qos: int, packet_id: int) -> Publish:
@@ -332,13 +339,13 @@ class OutgoingFlow(Receiver):
         if self._unsent:
             self._unsent.pop(delivery.packet_id, None)
             self.pump()
-        elif len(self.waiting):
+        elif self.waiting.length:
             self.pump()
 
     def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> int:
         encoded = acknowledge(PUBREL, packet_id, reason_code, connection.version)
         connection.send(encoded)
-        connection.metrics.messages_sent += 1
+        connection.metrics.others_sent += 1
         return len(encoded)
 
     # Sending again
@@ -392,7 +399,6 @@ class OutgoingFlow(Receiver):
             return 0
         connection.send(encoded)
         connection.metrics.publishes_sent += 1
-        connection.metrics.messages_sent += 1
         return len(encoded)
 
     # Giving up

@@ -40,27 +40,27 @@ class WaitingQueue:
     outnumber the rest, so that evicting costs the same however long the queue is.
     """
 
-    __slots__ = ("_deliveries", "_evictable", "_shells", "limits", "messages", "qos_0", "size")
+    __slots__ = ("_deliveries", "_evictable", "length", "limits", "messages", "qos_0", "size")
 
-    messages: int  # how many count against the limit
+    length: int  # how many wait
+    messages: int  # how many of them count against the limit
     size: int  # how many bytes count against the limit
     qos_0: int  # how many of QoS 0 wait, replayed ones included
     limits: QueueLimits
     _deliveries: deque[Delivery]
     _evictable: deque[Delivery]  # those of QoS 0 that count against the limits, oldest first
-    _shells: int
 
     def __init__(self, limits: QueueLimits) -> None:
+        self.length = 0
         self.messages = 0
         self.size = 0
         self.qos_0 = 0
         self._deliveries = deque()
         self._evictable = deque()
         self.limits = limits
-        self._shells = 0
 
     def __len__(self) -> int:
-        return len(self._deliveries) - self._shells
+        return self.length
 
     def __iter__(self) -> Iterator[Delivery]:
         return iter([delivery for delivery in self._deliveries if not _is_shell(delivery)])
@@ -98,10 +98,12 @@ class WaitingQueue:
                     return False, evicted
                 self._evict(self._evictable.popleft())
                 evicted += 1
+            delivery.size = size
             self.messages += 1
             self.size += size
             if delivery.qos == 0:
                 self._evictable.append(delivery)
+        self.length += 1
         self._deliveries.append(delivery)
         if delivery.qos == 0:
             self.qos_0 += 1
@@ -120,8 +122,6 @@ class WaitingQueue:
                     delivery.message = kept.message
                     return delivery
                 self._forget(delivery)
-            else:
-                self._shells -= 1
             deliveries.popleft()
         return None
 
@@ -146,35 +146,35 @@ class WaitingQueue:
         """Let the queue hold `deliveries` and nothing else: some of those that it held before."""
         self.clear()
         self._deliveries.extend(deliveries)
+        self.length = len(deliveries)
         for delivery in deliveries:
             message = delivery.message
             if delivery.qos == 0:
                 self.qos_0 += 1
             if not delivery.grant.replayed and message is not None:
                 self.messages += 1
-                self.size += message.size + OVERHEAD
+                self.size += delivery.size
                 if delivery.qos == 0:
                     self._evictable.append(delivery)
 
     def clear(self) -> None:
         self._deliveries.clear()
         self._evictable.clear()
-        self._shells = self.messages = self.size = self.qos_0 = 0
+        self.length = self.messages = self.size = self.qos_0 = 0
 
     def _forget(self, delivery: Delivery) -> None:
+        self.length -= 1
         if delivery.qos == 0:
             self.qos_0 -= 1
-        if not delivery.grant.replayed and delivery.message is not None:
+        if not delivery.grant.replayed:
             self.messages -= 1
-            self.size -= delivery.message.size + OVERHEAD
+            self.size -= delivery.size
 
     def _evict(self, delivery: Delivery) -> None:
         self._forget(delivery)
         delivery.message = None
-        self._shells += 1
-        if self._shells * 2 > len(self._deliveries):
+        if self.length * 2 < len(self._deliveries):
             self._deliveries = deque(self)
-            self._shells = 0
 
 
 def _is_shell(delivery: Delivery) -> bool:

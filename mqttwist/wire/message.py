@@ -27,20 +27,18 @@ NO_FORM: Final = 16
 
 
 class Form:
-    """A message as bytes: `head`, then the Packet Identifier if the QoS has one, then `tail`."""
+    """A message as bytes: `head`, Packet Identifier and `tail`. At QoS 0 `tail` is all of it."""
 
-    __slots__ = ("head", "key", "size", "tail")
+    __slots__ = ("head", "key", "tail")
 
     key: int
     head: bytes
     tail: bytes
-    size: int  # of the whole packet, in bytes
 
     def __init__(self, key: int, head: bytes, tail: bytes) -> None:
         self.key = key
         self.head = head
         self.tail = tail
-        self.size = len(head) + len(tail) + (2 if key & 3 else 0)
 
 
 class Kept:
@@ -67,26 +65,28 @@ class Message:
     length: all of PUBLISH but Topic Alias, Subscription Identifier and Message Expiry Interval.
     `message_expiry_interval` is in seconds, -1 where there is none; `expires_at` is when the broker's clock
     ends it (0.0: never), set by whoever takes ownership of the message. `kept` is its place while it is
-    retained.
+    retained. `forms` are those that were encoded so far; whoever has sent a message to all that are to have
+    it now sets them to None: they take several times the memory that `size` says, and a form that is needed
+    once more is encoded again.
+
+    `data` is the payload, and before it whatever is worth keeping of the packet it came in. If that packet
+    can be sent on as it is, `data_form` is its form, with `head` and `data` as its head and tail.
     """
 
-    __slots__ = (
-        "_data", "_form", "_forms", "_head", "_payload_at", "expires_at", "forwarded",
-        "kept", "message_expiry_interval", "qos", "retain", "topic_name",
-    )  # fmt: skip
-
+    # What most messages don't have is the class's: in plain Python that halves the time to make one, and to
+    # mypyc it is the value to begin with.
     topic_name: str
     qos: int
     retain: bool
-    forwarded: bytes
-    message_expiry_interval: int
-    expires_at: float
-    kept: Kept | None
-    _data: bytes  # the payload, and before it whatever of the packet it came in is worth keeping
-    _payload_at: int
-    _form: int  # the form that was kept, or NO_FORM: `_data` at QoS 0, `_head` and `_data` at QoS 1 and 2
-    _head: bytes
-    _forms: list[Form] | None
+    forwarded: bytes = b""
+    message_expiry_interval: int = -1
+    expires_at: float = 0.0
+    kept: Kept | None = None
+    forms: list[Form] | None = None
+    data: bytes
+    _payload_at: int = 0
+    data_form: int = NO_FORM
+    head: bytes = b""
 
     def __init__(
         self,
@@ -99,15 +99,7 @@ class Message:
         self.topic_name = topic_name
         self.qos = qos
         self.retain = retain
-        self.forwarded = b""
-        self.message_expiry_interval = -1
-        self.expires_at = 0.0
-        self.kept = None
-        self._data = payload
-        self._payload_at = 0
-        self._form = NO_FORM
-        self._head = b""
-        self._forms = None
+        self.data = payload
         if properties is not None:
             self._set_properties(properties)
 
@@ -144,20 +136,20 @@ class Message:
 
     @property
     def payload(self) -> bytes:
-        return self._data[self._payload_at :]
+        return self.data[self._payload_at :]
 
     @property
     def payload_size(self) -> int:
         """The length of the payload, in bytes."""
-        return len(self._data) - self._payload_at
+        return len(self.data) - self._payload_at
 
     @property
     def size(self) -> int:
         """About how many bytes the message holds in memory, its topic, payload and properties.
 
-        Encoded forms are not in it: `forget_forms` is called before a message is kept.
+        Encoded forms are not in it: they are forgotten before a message is kept.
         """
-        return len(self._data) + len(self._head) + len(self.forwarded) + len(self.topic_name)
+        return len(self.data) + len(self.head) + len(self.forwarded) + len(self.topic_name)
 
     @property
     def properties(self) -> Properties:
@@ -170,40 +162,29 @@ class Message:
 
     def form(self, key: int) -> Form:
         """The bytes of this message in the form `key`, encoded at the first call and shared from then on."""
-        forms = self._forms
+        forms = self.forms
+        if forms is not None:
+            for form in forms:
+                if form.key == key:
+                    return form
+        form = Form(key, self.head, self.data) if key == self.data_form else self._encode(key)
         if forms is None:
-            forms = self._forms = []
-        for form in forms:
-            if form.key == key:
-                return form
-        if key != self._form:
-            form = self._encode(key)
-        elif key & 3:
-            form = Form(key, self._head, self._data)
+            self.forms = [form]
         else:
-            form = Form(key, self._data, b"")
-        forms.append(form)
+            forms.append(form)
         return form
-
-    def forget_forms(self) -> None:
-        """Give the memory of the encoded forms back: they are several times what `size` says.
-
-        Whoever sends a message to all that are to have it now does this afterwards. A form that is needed
-        once more is encoded again.
-        """
-        self._forms = None
 
     def _encode(self, key: int) -> Form:
         if key & FORM_MQTT_5:
-            is_tail = self._form & 3 and self._form & FORM_MQTT_5
-            tail = self._data if is_tail else self.tail_with(b"")
+            is_tail = self.data_form & 3 and self.data_form & FORM_MQTT_5
+            tail = self.data if is_tail else self.tail_with(b"")
         else:
             tail = self.payload
         topic = encode_binary(encode_text(self.topic_name))
         remaining = len(topic) + len(tail) + (2 if key & 3 else 0)
         first_byte = PUBLISH << 4 | (key & 3) << 1 | (1 if key & FORM_RETAIN else 0)
         head = SINGLE_BYTES[first_byte] + encode_variable_byte_integer(remaining) + topic
-        return Form(key, head, tail) if key & 3 else Form(key, head + tail, b"")
+        return Form(key, head, tail) if key & 3 else Form(key, b"", head + tail)
 
     def tail_with(self, more: bytes) -> bytes:
         """What follows the Packet Identifier in MQTT 5.0: `more` (encoded properties), its own, payload."""

@@ -29,10 +29,17 @@ from mqttwist.wire.properties import (
     next_property,
     properties_end,
 )
-from mqttwist.wire.topics import check_topic_name, decode_topic_name
+from mqttwist.wire.topics import KNOWN_NAMES, check_topic_name, decode_topic_name
 
 DUP: Final = 0x08
 RETAIN: Final = 0x01
+
+
+# Property lists that were checked and are forwarded as they are: clients send the same few again and again. A
+# hit costs a tenth of a check; the bounds keep a peer that makes up lists from filling the memory (1 MB).
+_KNOWN_LISTS: Final[set[bytes]] = set()
+_KNOWN_LISTS_LIMIT: Final = 4096
+_KNOWN_LIST_LENGTH: Final = 128
 
 
 class Publish(Message):
@@ -42,12 +49,10 @@ class Publish(Message):
     a Server [MQTT-3.3.4-6]. `topic_name` is empty when the alias stands for it.
     """
 
-    __slots__ = ("dup", "packet_id", "subscription_identifiers", "topic_alias")
-
-    packet_id: int
-    dup: bool
-    topic_alias: int
-    subscription_identifiers: tuple[int, ...]
+    packet_id: int = 0
+    dup: bool = False
+    topic_alias: int = 0
+    subscription_identifiers: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -59,40 +64,55 @@ class Publish(Message):
         packet_id: int = 0,
         dup: bool = False,
     ) -> None:
-        super().__init__(topic_name, payload, qos, retain, properties)
-        self.packet_id = packet_id
-        self.dup = dup
-        self.topic_alias = 0
-        self.subscription_identifiers = ()
+        self.topic_name = topic_name
+        self.qos = qos
+        self.retain = retain
+        self.data = payload
+        if packet_id or dup:
+            self.packet_id = packet_id
+            self.dup = dup
         if properties is not None:
             encode_property_list(properties, PUBLISH)  # ValueError for what a PUBLISH must not have
+            self._set_properties(properties)
             self.topic_alias = properties.topic_alias or 0
             self.subscription_identifiers = properties.subscription_identifiers
 
-    @classmethod
-    def decode(cls, data: bytes, start: int, index: int, end: int, version: int) -> Publish:
+    @staticmethod
+    def decode(data: bytes, start: int, index: int, end: int, version: int) -> Publish:
         """The PUBLISH whose fixed header starts at `start` and whose body stands from `index` to `end`.
 
         The flags of the fixed header were checked by the decoder. Raises `MalformedPacket` or
         `ProtocolError`.
         """
         first_byte = data[start]
-        qos = first_byte >> 1 & 3
-        if index + 2 > end:
+        topic_at = index + 2
+        if topic_at > end:
             raise MalformedPacket("PUBLISH ends before its Topic Name", "MQTT-3.3.2-1")
-        topic_end = index + 2 + (data[index] << 8 | data[index + 1])
-        if topic_end > end:
+        index = topic_at + (data[index] << 8 | data[index + 1])
+        if index > end:
             raise MalformedPacket("PUBLISH ends inside its Topic Name", "MQTT-3.3.2-1")
-        publish = Publish(decode_topic_name(data[index + 2 : topic_end]), b"", qos, first_byte & RETAIN != 0)
-        index = topic_end
+        raw = data[topic_at:index]
+        topic_name = KNOWN_NAMES.get(raw)
+        if topic_name is None:
+            topic_name = decode_topic_name(raw)
+        qos = first_byte >> 1 & 3
+        retain = first_byte & RETAIN != 0
+        publish = Publish(topic_name, data[start:end] if qos == 0 else b"", qos, retain)
         if qos:
-            publish.packet_id, index = decode_packet_id(data, index, end)
+            tail = index + 2
+            if tail > end or not data[index] | data[index + 1]:
+                decode_packet_id(data, index, end)  # which says what is wrong
+            publish.packet_id = data[index] << 8 | data[index + 1]
+            index = tail
             publish.dup = first_byte & DUP != 0
         if version == MQTT_5:
             publish._decode_version_5(data, start, index, end)
+        elif qos:
+            publish._keep(data, start, index, index, end, qos | (FORM_RETAIN if retain else 0))
         else:
-            publish._keep(data, start, index, index, end, qos | (FORM_RETAIN if publish.retain else 0))
-        if not publish.topic_name and not publish.topic_alias:
+            publish._payload_at = index - start
+            publish.data_form = FORM_RETAIN if retain else 0
+        if not topic_name and not publish.topic_alias:
             raise ProtocolError(0x82, "PUBLISH has neither a Topic Name nor a Topic Alias", "MQTT-4.7.3-1")
         return publish
 
@@ -104,26 +124,27 @@ class Publish(Message):
             return
         index, stop = properties_end(data, index, end)
         listed = data[index:stop]
-        if _are_plain_user_properties(listed):
+        if listed in _KNOWN_LISTS:
             self.forwarded = listed
-            self._keep(data, start, tail, stop, end, form)
-        elif self._decode_properties(data, index, stop):
-            self._keep(data, start, tail, stop, end, form)
+        elif _are_plain_user_properties(listed) or self._decode_properties(data, index, stop):
+            self.forwarded = listed
+            _remember_list(listed)
         else:
-            self._data = data[stop:end]
+            self.data = data[stop:end]
+            return
+        self._keep(data, start, tail, stop, end, form)
 
     def _keep(self, data: bytes, start: int, tail: int, payload_at: int, end: int, form: int) -> None:
         """Keep what can be sent on: all, or at QoS 1 and 2 what stands around the Packet Identifier."""
-        if self.qos == 0:
-            self._data = data[start:end]
+        if form & 3 == 0:
             self._payload_at = payload_at - start
-            self._form = form
+            self.data_form = form
             return
-        self._data = data[tail:end]
+        self.data = data[tail:end]
         self._payload_at = payload_at - tail
         if not self.dup:
-            self._head = data[start : tail - 2]
-            self._form = form
+            self.head = data[start : tail - 2]
+            self.data_form = form
 
     def _decode_properties(self, data: bytes, index: int, stop: int) -> bool:
         """Check every property; answers whether all of them can be forwarded as they are.
@@ -141,12 +162,12 @@ class Publish(Message):
                 pieces.append(data[piece_start:index])
                 piece_start = after
             index = after
-        only_forwarded = not pieces
+        if not pieces:
+            return True
         pieces.append(data[piece_start:stop])
         self.forwarded = b"".join(pieces)
-        if identifiers:
-            self.subscription_identifiers = tuple(identifiers)
-        return only_forwarded
+        self.subscription_identifiers = tuple(identifiers)
+        return False
 
     def _is_of_this_hop(self, identifier: int, value: int, identifiers: list[int]) -> bool:
         if identifier == TOPIC_ALIAS:
@@ -192,6 +213,13 @@ class Publish(Message):
         identifier = f" id {self.packet_id}" if self.packet_id else ""
         alias = f" alias {self.topic_alias}" if self.topic_alias else ""
         return f"<Publish {self.topic_name!r}{flags}{identifier}{alias}, {self.payload_size} bytes>"
+
+
+def _remember_list(listed: bytes) -> None:
+    if len(listed) <= _KNOWN_LIST_LENGTH:
+        if len(_KNOWN_LISTS) >= _KNOWN_LISTS_LIMIT:
+            _KNOWN_LISTS.clear()
+        _KNOWN_LISTS.add(listed)
 
 
 def _are_plain_user_properties(listed: bytes) -> bool:

@@ -17,7 +17,7 @@ SHARE_PREFIX: Final = "$share/"
 
 # The names seen so far, by their bytes. A hit costs a tenth of a check; the bounds keep a peer that makes up
 # names from filling the memory (about 60 MB at the very worst).
-_KNOWN_NAMES: Final[dict[bytes, str]] = {}
+KNOWN_NAMES: Final[dict[bytes, str]] = {}
 _KNOWN_NAMES_LIMIT: Final = 131_072
 _KNOWN_NAME_LENGTH: Final = 128
 
@@ -25,18 +25,17 @@ _KNOWN_NAME_LENGTH: Final = 128
 def decode_topic_name(raw: bytes) -> str:
     """The Topic Name that `raw` spells, checked; it may be empty here, since an alias may stand for it.
 
+    Look in `KNOWN_NAMES` first.
+
     Raises `MalformedPacket` for bad UTF-8 and for a wildcard [MQTT-3.3.2-2].
     """
-    name = _KNOWN_NAMES.get(raw)
-    if name is not None:
-        return name
     name = decode_text(raw)
     if "+" in name or "#" in name:
         raise MalformedPacket("a Topic Name contains a wildcard", "MQTT-3.3.2-2")
     if len(raw) <= _KNOWN_NAME_LENGTH:
-        if len(_KNOWN_NAMES) >= _KNOWN_NAMES_LIMIT:
-            _KNOWN_NAMES.clear()
-        _KNOWN_NAMES[raw] = name
+        if len(KNOWN_NAMES) >= _KNOWN_NAMES_LIMIT:
+            KNOWN_NAMES.clear()
+        KNOWN_NAMES[raw] = name
     return name
 
 

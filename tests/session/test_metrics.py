@@ -12,7 +12,7 @@ class MetricsTests(SynchronousTestCase):
         """Every counter begins at 0."""
         metrics = Metrics()
         counters = [name for name in dir(metrics) if not name.startswith("_")]
-        self.assertEqual(len(counters), 9)
+        self.assertEqual(len(counters), 11)
         self.assertEqual([getattr(metrics, counter) for counter in counters], [0] * len(counters))
 
 
