@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from mqttwist.conform.verdict import CheckFailed, require, require_equal
+from mqttwist.conform.verdict import CheckFailed, require, require_equal, short
 from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.codec import decode_packet
 from mqttwist.wire.connect import ConnAck, Connect
@@ -147,7 +147,9 @@ class Client:
         data = b""
         while more := self._line.receive(self._rig.patience):
             data += more
-        require(self._line.is_closed, f"expected the connection to be closed, it is open and {data!r} came")
+        require(
+            self._line.is_closed, f"expected the connection to be closed, it is open and {short(data)} came"
+        )
         return data
 
     def _read(self, seconds: float) -> bool:
@@ -169,7 +171,7 @@ class Client:
         return data != b""
 
     def _what_came(self) -> str:
-        came = ", ".join([repr(packet) for packet, _ in self._waiting]) or "nothing"
+        came = ", ".join([short(packet) for packet, _ in self._waiting]) or "nothing"
         return f"{came} came{' and the connection was closed' if self._line.is_closed else ''}"
 
     def take_in(self) -> None:
@@ -251,6 +253,12 @@ class Client:
         """Expect a message, and do what its QoS asks for, to its end."""
         publish = self.expect(Publish)
         data = self.packet_bytes
+        self.confirm(publish)
+        self.packet_bytes = data
+        return publish
+
+    def confirm(self, publish: Publish) -> None:
+        """Do what the QoS of a message asks for, to its end."""
         if publish.qos == 1:
             self.send(PubAck(publish.packet_id))
         elif publish.qos == 2:
@@ -258,8 +266,6 @@ class Client:
             pubrel = self.expect(PubRel)
             require_equal(pubrel.packet_id, publish.packet_id, "the Packet Identifier of PUBREL")
             self.send(PubComp(publish.packet_id))
-        self.packet_bytes = data
-        return publish
 
     def has_message(self) -> bool:
         """Whether a message has come that was not expected yet."""

@@ -23,7 +23,13 @@ def require(holds: bool, text: str) -> None:
 def require_equal(actual: object, expected: object, what: str) -> None:
     """Raise `CheckFailed` unless both are equal; `what` names what is compared."""
     if actual != expected:
-        raise CheckFailed(f"{what}: expected {expected!r}, got {actual!r}")
+        raise CheckFailed(f"{what}: expected {short(expected)}, got {short(actual)}")
+
+
+def short(value: object) -> str:
+    """What `value` looks like, at not too great a length."""
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:200]} ... {text[-80:]}"
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def what_is_sent_again_has_dup_1(rig: Rig) -> None:
 
 @statement("MQTT-3.3.1-2")
 def dup_is_0_at_qos_0(rig: Rig) -> None:
-    """A PUBLISH with QoS 0 is sent with DUP 0, whatever came; one that comes with DUP 1 is refused."""
+    """A PUBLISH with QoS 0 is sent with DUP 0, whatever came; one that came with DUP 1 may be refused."""
     subscriber, publisher = rig.connect(), rig.connect()
     subscriber.subscribe(rig.topic())
     for qos in (1, 2):
@@ -44,11 +44,11 @@ def dup_is_0_at_qos_0(rig: Rig) -> None:
         subscriber.expect(Publish)
         require_equal(subscriber.packet_bytes[0], 0x30, f"the first byte of what came with DUP and QoS {qos}")
     for flags in (0x8, 0x9):
-        client = rig.connect()
-        client.send(raw.publish(rig.version, rig.topic().encode(), flags=flags, payload=b"payload"))
-        with about(f"flags 0x{flags:X}"):
-            client.expect_closed()
-    subscriber.expect_nothing()
+        publisher = rig.connect()
+        publisher.send(raw.publish(rig.version, rig.topic().encode(), flags=flags))
+        rig.settle(subscriber)
+        if subscriber.has_message():
+            require_equal(subscriber.expect(Publish).dup, False, f"DUP of what came with flags 0x{flags:X}")
 
 
 @statement("MQTT-3.3.1-3")
