@@ -21,6 +21,8 @@ class SocketLine:
         self.is_closed = False
         self._patience = patience
         self._socket = socket.create_connection((host, port), patience)
+        # Else a small packet after a small packet waits for 40 ms until the Server's side acknowledges.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data: bytes) -> None:
         try:
