@@ -10,7 +10,7 @@ from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.waiting import QueueLimits, WaitingQueue
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 
 
 class WaitingReceiver(Receiver):
@@ -33,7 +33,7 @@ class WaitingReceiver(Receiver):
         self._wake = wake
 
     def deliver(self, message: Message, grant: Grant) -> bool:
-        accepted, dropped = self.waiting.push(Delivery(message, grant))
+        accepted, dropped = self.waiting.push(message, grant)
         if not accepted:
             dropped += 1
         if dropped:
@@ -41,6 +41,10 @@ class WaitingReceiver(Receiver):
         if accepted:
             self._wake()
         return accepted
+
+    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
+        self.waiting.push_kept(message, kept, grant)
+        self._wake()
 
     def withdraw_drop(self) -> None:
         self._drops.withdraw(self.client_id, QUEUE_FULL)

@@ -127,13 +127,13 @@ class Router:
             self._relieve(options.topic_filter, receiver)
             return
         identifiers = (subscription.identifier,) if subscription.identifier else ()
-        grant = Grant(options.qos, True, identifiers, "", True)
-        for message in self.retained.matching(options.topic_filter):
-            own = message.kept is not None and message.kept.publisher == receiver.client_id
-            if own and options.no_local:  # [MQTT-3.8.3-3]
-                continue
+        grant = Grant(options.qos, True, identifiers)
+        for kept in self.retained.matching(options.topic_filter):
+            message = kept.message
+            if message is None or (options.no_local and kept.publisher == receiver.client_id):
+                continue  # [MQTT-3.8.3-3]
             if self._may_receive(receiver, message.topic_name):
-                receiver.deliver(message, grant)
+                receiver.replay(message, kept, grant)
 
     # Subscribing
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from mqttwist.native import mypyc_attr
 
+
+@mypyc_attr(acyclic=True)
 class _Level:
     """`children` is None where no name goes deeper: most levels are the last of a name."""
 

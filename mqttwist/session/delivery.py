@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mqttwist.native import mypyc_attr
 from mqttwist.session.grant import Grant
 from mqttwist.wire.message import Kept, Message
 
@@ -19,6 +20,7 @@ TRANSPORT_FULL: Final = "QoS 0 while the client reads too slowly"
 NO_MEMBER: Final = "no member of the shared subscription can take it"
 
 
+@mypyc_attr(acyclic=True)
 class Delivery:
     """A message that waits for its turn or for an acknowledgement.
 
@@ -39,10 +41,10 @@ class Delivery:
     sent_at: float
     size: int  # bytes that it takes while it is in flight
 
-    def __init__(self, message: Message, grant: Grant) -> None:
-        self.message = message
+    def __init__(self, message: Message, grant: Grant, kept: Kept | None = None) -> None:
+        self.message = message if kept is None else None
         self.grant = grant
-        self.kept = None
+        self.kept = kept
         self.qos = message.qos if message.qos < grant.qos else grant.qos  # [MQTT-3.8.4-8]
         self.packet_id = 0
         self.awaiting = 0

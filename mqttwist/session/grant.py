@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from mqttwist.native import mypyc_attr
 
+
+@mypyc_attr(acyclic=True)
 class Grant:
     """The terms on which one receiver gets messages: made once, used for every message, never changed.
 
-    `qos` is the highest that was granted, `identifiers` are the Subscription Identifiers. `share` is the full
-    filter of the Shared Subscription or "". `replayed` says that it is for retained messages which are sent
-    because of a SUBSCRIBE.
+    `qos` is the highest that was granted, `identifiers` are the Subscription Identifiers, `share` is the full
+    filter of the Shared Subscription or "".
     """
 
-    __slots__ = ("identifiers", "qos", "replayed", "retain_as_published", "share")
+    __slots__ = ("identifiers", "qos", "retain_as_published", "share")
 
     qos: int
     retain_as_published: bool
     identifiers: tuple[int, ...]
     share: str
-    replayed: bool
 
     def __init__(
         self,
@@ -25,10 +26,8 @@ class Grant:
         retain_as_published: bool = False,
         identifiers: tuple[int, ...] = (),
         share: str = "",
-        replayed: bool = False,
     ) -> None:
         self.qos = qos
         self.retain_as_published = retain_as_published
         self.identifiers = identifiers
         self.share = share
-        self.replayed = replayed

@@ -25,7 +25,7 @@ from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.waiting import QueueLimits, WaitingQueue
 from mqttwist.wire.acknowledge import acknowledge
-from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, Message
+from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, Kept, Message
 from mqttwist.wire.packet import MQTT_5, PUBACK, PUBCOMP, PUBREC, PUBREL
 from mqttwist.wire.publish import Publish
 
@@ -152,27 +152,29 @@ class OutgoingFlow(Receiver):
         connection = self.connection
         if grant.qos == 0 or message.qos == 0:
             # QoS 0 needs no quota; it only must not overtake what waits at QoS 0.
-            if connection is None or connection.blocked or self.waiting.qos_0 or grant.replayed:
+            if connection is None or connection.blocked or self.waiting.qos_0:
                 return self._deliver_later(message, grant)
             return self._send_publish(connection, message, grant, 0, 0) > 0
-        if grant.replayed or self.waiting.length or self.pause != PAUSE_NONE or connection is None:
+        if self.waiting.length or self.pause != PAUSE_NONE or connection is None:
             return self._deliver_later(message, grant)
         return self._send_first(connection, Delivery(message, grant), message) > 0
 
     def _deliver_later(self, message: Message, grant: Grant) -> bool:
-        delivery = Delivery(message, grant)
         connection = self.connection
-        if delivery.qos == 0 and not grant.replayed:
+        if grant.qos == 0 or message.qos == 0:
             if connection is None and not self.waiting.limits.qos_0:
                 return self._drop(drop.OFFLINE)
             if connection is not None and connection.blocked and not self.waiting.qos_0:
                 if connection.held() + message.size > HOLD_LIMIT:
                     return self._drop(drop.TRANSPORT_FULL)
                 return self._send_publish(connection, message, grant, 0, 0) > 0
-        accepted, evicted = self.waiting.push(delivery)
+        accepted, evicted = self.waiting.push(message, grant)
         if evicted:
             self._drops.count(self.client_id, drop.QUEUE_FULL, evicted)
         return accepted or self._drop(drop.QUEUE_FULL)
+
+    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
+        self.waiting.push_kept(message, kept, grant)
 
     def pump(self) -> None:
         """Send what is to be sent again and then what waits, as far as the quota and the transport allow.

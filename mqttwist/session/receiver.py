@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from mqttwist.session.grant import Grant
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 
 
 class Receiver:
@@ -23,6 +23,13 @@ class Receiver:
         """Send `message` as `grant` says, or keep it until it can be sent; False when it had to be dropped.
 
         Its QoS is the lower one of the message's and the grant's [MQTT-3.8.4-8].
+        """
+
+    @abstractmethod
+    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
+        """Keep a retained `message`, by its place, until it can be sent: because of a SUBSCRIBE (3.3.1.3).
+
+        No limit holds for it, since the message is kept anyway.
         """
 
     def withdraw_drop(self) -> None:

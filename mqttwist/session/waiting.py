@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from mqttwist.session.delivery import Delivery
+from mqttwist.session.grant import Grant
+from mqttwist.wire.message import Kept, Message
 
 OVERHEAD: Final = 200  # bytes that a waiting message takes beside its content, roughly
 
@@ -80,34 +82,35 @@ class WaitingQueue:
             limits.size > 0 and self.size + size > limits.size
         )
 
-    def push(self, delivery: Delivery) -> tuple[bool, int]:
+    def push(self, message: Message, grant: Grant) -> tuple[bool, int]:
         """Add at the end: whether there was room, and how many QoS 0 messages had to go for it."""
-        message = delivery.message
-        if message is None:
-            return False, 0
         evicted = 0
-        if delivery.grant.replayed:
-            if message.kept is not None:
-                delivery.kept, delivery.message = message.kept, None
-        else:
-            size = message.size + OVERHEAD
-            if 0 < self.limits.size < size:
-                return False, 0
-            while self._is_full(size):
-                if not self._evictable:
-                    return False, evicted
-                self._evict(self._evictable.popleft())
-                evicted += 1
-            delivery.size = size
-            self.messages += 1
-            self.size += size
-            if delivery.qos == 0:
-                self._evictable.append(delivery)
+        size = message.size + OVERHEAD
+        if 0 < self.limits.size < size:
+            return False, 0
+        while self._is_full(size):
+            if not self._evictable:
+                return False, evicted
+            self._evict(self._evictable.popleft())
+            evicted += 1
+        delivery = Delivery(message, grant)
+        delivery.size = size
+        self.messages += 1
+        self.size += size
+        if delivery.qos == 0:
+            self._evictable.append(delivery)
+        self._append(delivery)
+        return True, evicted
+
+    def push_kept(self, message: Message, kept: Kept, grant: Grant) -> None:
+        """Add a retained `message` at the end, by its place."""
+        self._append(Delivery(message, grant, kept))
+
+    def _append(self, delivery: Delivery) -> None:
         self.length += 1
-        self._deliveries.append(delivery)
         if delivery.qos == 0:
             self.qos_0 += 1
-        return True, evicted
+        self._deliveries.append(delivery)
 
     def first(self) -> Delivery | None:
         """The delivery whose turn it is, left in its place."""
@@ -129,7 +132,7 @@ class WaitingQueue:
         """Take `first()` out."""
         delivery = self._deliveries.popleft()
         self._forget(delivery)
-        if delivery.qos == 0 and not delivery.grant.replayed:
+        if delivery.qos == 0 and delivery.kept is None:
             self._evictable.popleft()  # the oldest of all is the oldest of its kind
 
     def take(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
@@ -148,10 +151,9 @@ class WaitingQueue:
         self._deliveries.extend(deliveries)
         self.length = len(deliveries)
         for delivery in deliveries:
-            message = delivery.message
             if delivery.qos == 0:
                 self.qos_0 += 1
-            if not delivery.grant.replayed and message is not None:
+            if delivery.kept is None:
                 self.messages += 1
                 self.size += delivery.size
                 if delivery.qos == 0:
@@ -166,7 +168,7 @@ class WaitingQueue:
         self.length -= 1
         if delivery.qos == 0:
             self.qos_0 -= 1
-        if not delivery.grant.replayed:
+        if delivery.kept is None:
             self.messages -= 1
             self.size -= delivery.size
 

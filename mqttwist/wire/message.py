@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mqttwist.native import mypyc_attr
 from mqttwist.wire.datatypes import (
     SINGLE_BYTES,
     encode_binary,
@@ -26,6 +27,7 @@ FORM_MQTT_5: Final = 8
 NO_FORM: Final = 16
 
 
+@mypyc_attr(acyclic=True)
 class Form:
     """A message as bytes: `head`, Packet Identifier and `tail`. At QoS 0 `tail` is all of it."""
 
@@ -41,8 +43,9 @@ class Form:
         self.tail = tail
 
 
+@mypyc_attr(acyclic=True)
 class Kept:
-    """The place of a retained message (3.3.1.3): `message` is None once it was replaced or removed.
+    """The place of a topic's retained message (3.3.1.3): `message` is None once it was replaced or removed.
 
     Whoever is to send the message later refers to its place: so it holds no message that is not retained.
     `publisher` is the client id of who published it, "" for nobody known: it counts for No Local.
@@ -58,16 +61,16 @@ class Kept:
         self.publisher = publisher
 
 
+@mypyc_attr(acyclic=True)
 class Message:
     """An Application Message. It does not change once it is on its way.
 
     `forwarded` are the properties that every receiver gets unaltered and in their order, encoded, without a
     length: all of PUBLISH but Topic Alias, Subscription Identifier and Message Expiry Interval.
     `message_expiry_interval` is in seconds, -1 where there is none; `expires_at` is when the broker's clock
-    ends it (0.0: never), set by whoever takes ownership of the message. `kept` is its place while it is
-    retained. `forms` are those that were encoded so far; whoever has sent a message to all that are to have
-    it now sets them to None: they take several times the memory that `size` says, and a form that is needed
-    once more is encoded again.
+    ends it (0.0: never), set by whoever takes ownership of the message. `forms` are those encoded so
+    far; whoever has sent a message to all that are to have it now sets them to None: they take several times
+    the memory that `size` says, and a form that is needed once more is encoded again.
 
     `data` is the payload, and before it whatever is worth keeping of the packet it came in. If that packet
     can be sent on as it is, `data_form` is its form, with `head` and `data` as its head and tail.
@@ -81,7 +84,6 @@ class Message:
     forwarded: bytes = b""
     message_expiry_interval: int = -1
     expires_at: float = 0.0
-    kept: Kept | None = None
     forms: list[Form] | None = None
     data: bytes
     _payload_at: int = 0

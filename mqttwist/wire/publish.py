@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mqttwist.native import mypyc_attr
 from mqttwist.wire.datatypes import (
     encode_binary,
     encode_four_byte_integer,
@@ -42,6 +43,7 @@ _KNOWN_LISTS_LIMIT: Final = 4096
 _KNOWN_LIST_LENGTH: Final = 128
 
 
+@mypyc_attr(acyclic=True)
 class Publish(Message):
     """A PUBLISH packet.
 

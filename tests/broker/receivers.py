@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mqttwist.session.grant import Grant
 from mqttwist.session.receiver import Receiver
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 
 
 @dataclass
@@ -30,6 +30,9 @@ class RecordingReceiver(Receiver):
         self.ready = True
         self.room = True
         self.accepts = True
+
+    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
+        self.taken.append(Taken(message, grant))
 
     def deliver(self, message: Message, grant: Grant) -> bool:
         self.taken.append(Taken(message, grant))

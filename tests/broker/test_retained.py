@@ -13,7 +13,8 @@ class RetainedMessagesTests(SynchronousTestCase):
         self.retained = RetainedMessages()
 
     def found(self, topic_filter: str) -> list[bytes]:
-        return sorted(message.payload for message in self.retained.matching(topic_filter))
+        found = [kept.message for kept in self.retained.matching(topic_filter)]
+        return sorted(message.payload for message in found if message is not None)
 
     def test_one_for_each_topic(self) -> None:
         """The last message of a topic takes the place of the one before [MQTT-3.3.1-5]."""

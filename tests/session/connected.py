@@ -14,7 +14,7 @@ from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.codec import decode_stream
 from mqttwist.wire.connect import ConnAck, Connect
 from mqttwist.wire.control import PingResp
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 from mqttwist.wire.packet import MQTT_5, Packet
 from mqttwist.wire.publish import Publish
 from tests.session.rig import Link, Packets
@@ -79,4 +79,5 @@ class ConnectionTestCase(SynchronousTestCase):
         session = self.connection.session
         for payload in payloads:
             if session is not None:
-                session.outgoing.deliver(Message("topic", payload, 1), Grant(1, replayed=True))
+                message = Message("topic", payload, 1)
+                session.outgoing.replay(message, Kept(message), Grant(1))

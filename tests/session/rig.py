@@ -23,7 +23,7 @@ from mqttwist.session.waiting import QueueLimits
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.acknowledge import Acknowledgement, PubAck, PubComp, PubRec
 from mqttwist.wire.codec import decode_stream
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 from mqttwist.wire.packet import MQTT_5, Packet
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
@@ -138,7 +138,12 @@ class FlowTestCase(SynchronousTestCase):
         if expiry is not None:
             message.message_expiry_interval = expiry
             message.expires_at = self.turn.now + max(expiry, 0.001)  # as the broker's router does it
-        taken = self.flow.deliver(message, Grant(qos, True, identifiers, share, replayed))
+        grant = Grant(qos, True, identifiers, share)
+        if replayed:
+            self.flow.replay(message, Kept(message), grant)
+            taken = True
+        else:
+            taken = self.flow.deliver(message, grant)
         self.turn.end()
         return taken
 

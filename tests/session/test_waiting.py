@@ -12,14 +12,20 @@ from mqttwist.session.waiting import OVERHEAD, QueueLimits, WaitingQueue
 from mqttwist.wire.message import Kept, Message
 
 
-def delivery(name: str, qos: int = 1, size: int = 0, share: str = "", replayed: bool = False) -> Delivery:
-    """A delivery that the queue counts with `size` + 200 bytes, under `name` to tell it from others."""
+def push(
+    queue: WaitingQueue, name: str, qos: int = 1, size: int = 0, share: str = "", replayed: bool = False
+) -> tuple[bool, int]:
+    """Push what the queue counts with `size` + 200 bytes, under `name` to tell it from others."""
     message = Message("", name.encode() + bytes(max(size - len(name), 0)), qos)
-    return Delivery(message, Grant(qos, share=share, replayed=replayed))
+    if not replayed:
+        return queue.push(message, Grant(qos, share=share))
+    queue.push_kept(message, Kept(message), Grant(qos, share=share))
+    return True, 0
 
 
 def name(one: Delivery) -> str:
-    return "" if one.message is None else one.message.payload.rstrip(b"\0").decode()
+    message = one.message if one.kept is None else one.kept.message
+    return "" if message is None else message.payload.rstrip(b"\0").decode()
 
 
 def names(queue: WaitingQueue) -> list[str]:
@@ -48,7 +54,7 @@ class QueueTestCase(SynchronousTestCase):
 
     def push(self, queue: WaitingQueue, text: str, replayed: bool = False) -> list[tuple[bool, int]]:
         """Push deliveries like "a1 b0": name and QoS."""
-        return [queue.push(delivery(one[0], int(one[1]), 1, "", replayed)) for one in text.split()]
+        return [push(queue, one[0], int(one[1]), 1, "", replayed) for one in text.split()]
 
 
 class FirstInFirstOutTests(QueueTestCase):
@@ -79,20 +85,13 @@ class FirstInFirstOutTests(QueueTestCase):
     def test_counts(self) -> None:
         """`messages`, `size` and `qos_0` say what is in the queue, and are 0 when it is empty again."""
         queue = self.make()
-        for one in (delivery("a", 1, 10), delivery("b", 0, 20), delivery("c", 0, 30, replayed=True)):
-            queue.push(one)
+        push(queue, "a", 1, 10)
+        push(queue, "b", 0, 20)
+        push(queue, "c", 0, 30, replayed=True)
         self.assertEqual((len(queue), queue.messages, queue.qos_0), (3, 2, 2))
         self.assertEqual(queue.size, 30 + 2 * OVERHEAD)
         drain(queue)
         self.assertEqual((len(queue), queue.messages, queue.qos_0, queue.size), (0, 0, 0, 0))
-
-    def test_nothing_to_keep(self) -> None:
-        """A delivery whose message is no longer needed is not taken in."""
-        queue = self.make()
-        empty = delivery("a")
-        empty.message = None
-        self.assertEqual(queue.push(empty), (False, 0))
-        self.assertEqual(len(queue), 0)
 
     def test_clear(self) -> None:
         """`clear` empties it, and it can be filled again."""
@@ -111,7 +110,7 @@ class LimitTests(QueueTestCase):
         """0 is no limit."""
         queue = self.make()
         for _ in range(1000):
-            self.assertEqual(queue.push(delivery("a", 1, 100_000)), (True, 0))
+            self.assertEqual(push(queue, "a", 1, 100_000), (True, 0))
         self.assertTrue(queue.has_room)
 
     def test_messages(self) -> None:
@@ -125,9 +124,9 @@ class LimitTests(QueueTestCase):
     def test_size(self) -> None:
         """As many bytes wait as `size` allows, the overhead of each message included."""
         queue = self.make(size=2 * OVERHEAD + 100)
-        self.assertEqual(queue.push(delivery("a", 1, 60)), (True, 0))
-        self.assertEqual(queue.push(delivery("b", 1, 41)), (False, 0))
-        self.assertEqual(queue.push(delivery("c", 1, 40)), (True, 0))
+        self.assertEqual(push(queue, "a", 1, 60), (True, 0))
+        self.assertEqual(push(queue, "b", 1, 41), (False, 0))
+        self.assertEqual(push(queue, "c", 1, 40), (True, 0))
         self.assertEqual(drain(queue), ["a", "c"])
 
     def test_oldest_qos_0_goes_first(self) -> None:
@@ -141,16 +140,16 @@ class LimitTests(QueueTestCase):
         """As many go as a large message needs."""
         queue = self.make(size=1000)
         for one in "abc":
-            queue.push(delivery(one, 0, 100))
-        self.assertEqual(queue.push(delivery("d", 1, 400)), (True, 2))
+            push(queue, one, 0, 100)
+        self.assertEqual(push(queue, "d", 1, 400), (True, 2))
         self.assertEqual(drain(queue), ["c", "d"])
 
     def test_larger_than_the_queue(self) -> None:
         """For a message that could never fit none goes."""
         queue = self.make(size=1000)
-        queue.push(delivery("a", 0, 100))
-        self.assertEqual(queue.push(delivery("b", 1, 801)), (False, 0))
-        self.assertEqual(queue.push(delivery("c", 1, 400)), (True, 0))
+        push(queue, "a", 0, 100)
+        self.assertEqual(push(queue, "b", 1, 801), (False, 0))
+        self.assertEqual(push(queue, "c", 1, 400), (True, 0))
         self.assertEqual(drain(queue), ["a", "c"])
 
     def test_has_room(self) -> None:
@@ -171,7 +170,7 @@ class LimitTests(QueueTestCase):
     def test_has_room_for(self) -> None:
         """There is room for a message as long as it would come in without another having to go."""
         queue = self.make(size=1000)
-        queue.push(delivery("a", 0, 300))
+        push(queue, "a", 0, 300)
         room = 1000 - 300 - 2 * OVERHEAD
         self.assertEqual((queue.has_room_for(room), queue.has_room_for(room + 1)), (True, False))
 
@@ -200,17 +199,16 @@ class LimitTests(QueueTestCase):
     def test_replayed_may_be_of_any_size(self) -> None:
         """The limit in bytes does not count for a replayed message either."""
         queue = self.make(size=1000)
-        self.assertEqual(queue.push(delivery("a", 1, 5000, replayed=True)), (True, 0))
+        self.assertEqual(push(queue, "a", 1, 5000, replayed=True), (True, 0))
 
     def test_replayed_hold_no_message(self) -> None:
         """Of a retained message that waits only its place is held; it is there when its turn comes."""
         queue = self.make(messages=1)
-        one = delivery("a", 0, replayed=True)
-        message = one.message
-        assert message is not None
-        message.kept = Kept(message)
-        self.assertEqual(queue.push(one), (True, 0))
-        self.assertEqual((one.message, len(queue), len(list(queue))), (None, 1, 1))
+        message = Message("a", b"a")
+        queue.push_kept(message, Kept(message), Grant(0))
+        [one] = queue
+        self.assertIsNone(one.message)
+        self.assertEqual(len(queue), 1)
         self.assertIs(queue.first(), one)
         self.assertIs(one.message, message)
         queue.pop()
@@ -221,15 +219,12 @@ class LimitTests(QueueTestCase):
         for qos in (0, 1):
             for gone in range(3):
                 queue = self.make()
-                kept = []
-                for number in range(3):
-                    one = delivery(str(number), qos, replayed=True)
-                    assert one.message is not None
-                    one.message.kept = Kept(one.message)
-                    kept.append(one.message.kept)
-                    queue.push(one)
-                queue.push(delivery("x", 1, share="$share/g/x"))
-                kept[gone].message = None
+                places = [Kept(Message("", str(number).encode(), qos)) for number in range(3)]
+                for kept in places:
+                    assert kept.message is not None
+                    queue.push_kept(kept.message, kept, Grant(qos))
+                push(queue, "x", 1, share="$share/g/x")
+                places[gone].message = None
                 queue.take(by(""))  # what it rebuilds counts the same
                 self.assertEqual(drain(queue), [str(number) for number in range(3) if number != gone])
                 self.assertEqual((len(queue), queue.qos_0, queue.messages, queue.size), (0, 0, 0, 0))
@@ -239,7 +234,7 @@ class LimitTests(QueueTestCase):
         queue = self.make(messages=10)
         self.push(queue, "a1 b1 c1 d1 e1")
         for _ in range(1000):
-            queue.push(delivery("x", 0))
+            push(queue, "x", 0)
         self.assertLessEqual(len(queue._deliveries), 20)
         self.assertEqual(drain(queue), ["a", "b", "c", "d", "e"] + ["x"] * 5)
 
@@ -247,7 +242,9 @@ class LimitTests(QueueTestCase):
         """`first` passes over what was evicted, at the front, in the middle and alone."""
         queue = self.make(messages=3)
         self.push(queue, "a0 b1 c1 d1")
-        self.assertEqual(name(queue.first() or delivery("")), "b")
+        first = queue.first()
+        assert first is not None
+        self.assertEqual(name(first), "b")
         self.assertEqual(len(queue), 3)
         queue = self.make(messages=1)
         self.push(queue, "a0 b0")
@@ -266,7 +263,7 @@ class TakeTests(QueueTestCase):
             ("d", "$share/g/x"),
             ("e", ""),
         ):
-            queue.push(delivery(one, 0 if one in "be" else 1, 1, share))
+            push(queue, one, 0 if one in "be" else 1, 1, share)
         return queue
 
     def test_one_share(self) -> None:
@@ -291,16 +288,9 @@ class TakeTests(QueueTestCase):
     def test_rest_can_still_be_evicted(self) -> None:
         """What stays is evicted like before, and what was evicted is not taken."""
         queue = self.fill()
-        queue.push(delivery("f", 0, 1, "$share/g/x"))
-        self.assertEqual(queue.push(delivery("g", 1)), (True, 1))
+        push(queue, "f", 0, 1, "$share/g/x")
+        self.assertEqual(push(queue, "g", 1), (True, 1))
         self.assertEqual([name(one) for one in queue.take(by(""))], ["a", "c", "d", "f"])
         self.push(queue, "h1 i1 j1 k1")
         self.assertEqual(self.push(queue, "l1"), [(True, 1)])
         self.assertEqual(drain(queue), ["g", "h", "i", "j", "k", "l"])
-
-    def test_push_back(self) -> None:
-        """What nobody else took can be put back."""
-        queue = self.fill()
-        for one in queue.take(by("")):
-            self.assertEqual(queue.push(one), (True, 0))
-        self.assertEqual(drain(queue), ["b", "e", "a", "c", "d"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.session.waiting import OVERHEAD, QueueLimits, WaitingQueue
-from tests.session.test_waiting import by, delivery, name, names
+from tests.session.test_waiting import by, name, names, push
 
 
 @dataclass
@@ -93,8 +93,8 @@ class ModelTests(SynchronousTestCase):
             self.compare(queue, model)
 
     def push(self, queue: WaitingQueue, model: Model, entry: Entry) -> None:
-        one = delivery(entry.name, entry.qos, entry.size, entry.share, entry.replayed)
-        self.assertEqual(queue.push(one), model.push(entry))
+        pushed = push(queue, entry.name, entry.qos, entry.size, entry.share, entry.replayed)
+        self.assertEqual(pushed, model.push(entry))
 
     def pop(self, queue: WaitingQueue, model: Model) -> None:
         first = queue.first()
