@@ -155,6 +155,22 @@ def session_state_is_stored_for_the_session_expiry_interval(rig: Rig) -> None:
     require(not again.connack.session_present, "the session is there after its time")
 
 
+@statement("MQTT-3.1.2-23", slow=True)
+def a_session_does_not_expire_while_its_client_is_there(rig: Rig) -> None:
+    """A session that is resumed in time outlives the interval of its connection before."""
+    client = rig.connect(session_expiry_interval=2)
+    client.subscribe(rig.topic(), qos=1)
+    client.drop()
+    client = rig.connect(client.client_id, clean_start=False, session_expiry_interval=60)
+    require(client.connack.session_present, "the session is gone before its time")
+    rig.wait(5)
+    rig.connect().publish(rig.topic(), b"payload", qos=1)
+    require_equal(client.message().payload, b"payload", "the payload")
+    client.drop()
+    again = rig.connect(client.client_id, clean_start=False)
+    require(again.connack.session_present, "the session is gone")
+
+
 @statement("MQTT-3.1.3-2")
 def the_client_identifier_identifies_the_session(rig: Rig) -> None:
     """A session belongs to one Client Identifier, to the letter; others do not get it."""

@@ -145,14 +145,18 @@ def the_will_is_published_after_its_delay(rig: Rig) -> None:
 def a_client_that_is_back_in_time_has_sent_no_will(rig: Rig) -> None:
     """A Will is not sent when the session is resumed before its delay is over, whatever comes then."""
     watcher = watching(rig)
-    client = rig.connect(will=will(rig, will_delay_interval=2), persistent=True)
-    client.drop()
+    plain, willing = [rig.connect(will=will(rig, will_delay_interval=2), persistent=True) for _ in range(2)]
+    plain.drop()
+    willing.drop()
     watcher.expect_nothing()
-    again = rig.connect(client.client_id, clean_start=False, persistent=True)
+    plain = rig.connect(plain.client_id, clean_start=False, persistent=True)
+    willing = rig.connect(willing.client_id, clean_start=False, persistent=True, will=will(rig))
     rig.wait(5)
     watcher.expect_nothing()
-    again.drop()
+    plain.drop()
     watcher.expect_nothing()
+    willing.drop()
+    sent(watcher)
 
 
 @statement("MQTT-3.1.2-9")
