@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mqttwist.conform.page import page
 from mqttwist.conform.registry import Check, checks
@@ -24,23 +24,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.page:
         sys.stdout.write(page())
         return 0
-    host, _, port = (options.address or "").rpartition(":")
-    if not host or not port.isdigit():
-        parser.error("say where the broker listens: HOST:PORT")
-    unknown = [one for one in options.only if not any(one in identifiers(v) for v in VERSIONS.values())]
-    if unknown:
-        parser.error(f"no such statement: {', '.join(unknown)}")
+    host, port = _address(parser, options.address or "")
+    _refuse_unknown(parser, options.only)
     try:
-        socket.create_connection((host, int(port)), SocketRig.patience).close()
+        socket.create_connection((host, port), SocketRig.patience).close()
     except OSError as error:
         sys.stderr.write(f"no broker at {options.address}: {error}\n")
         return 2
     failures = 0
     for version in [VERSIONS[options.version]] if options.version else VERSIONS.values():
         chosen = [one for one in checks(version) if not options.only or {*one.statements} & {*options.only}]
-        outcomes = [_run(check, host, int(port), options.slow) for check in chosen]
+        outcomes = [_run(check, host, port, options.slow) for check in chosen]
         failures += _report(version, outcomes, options.only)
     return 1 if failures else 0
+
+
+def _address(parser: argparse.ArgumentParser, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        parser.error("say where the broker listens: HOST:PORT")
+    return host.strip("[]"), int(port)  # of an IPv6 address
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, chosen: Sequence[str]) -> None:
+    known = identifiers(MQTT_5) | identifiers(MQTT_3_1_1)
+    if unknown := set(chosen) - known:
+        parser.error(f"no such statement: {', '.join(sorted(unknown))}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,24 +76,27 @@ def _run(check: Check, host: str, port: int, slow: bool) -> Outcome:
     return run(check, SocketRig(check.version, host, port))
 
 
-def _report(version: int, outcomes: Sequence[Outcome], only: Iterable[str]) -> int:
+def _report(version: int, outcomes: Sequence[Outcome], only: Sequence[str]) -> int:
     """A line for each statement that was checked, and a summary; answers how many statements failed."""
     counts = dict.fromkeys(Verdict, 0)
     for statement in statements(version):
         of_it = [one for one in outcomes if statement.identifier in one.check.statements]
-        if not of_it or (only and statement.identifier not in only):
-            continue
-        verdict = _worst(of_it)
-        counts[verdict] += 1
-        first = next(one for one in of_it if one.verdict is verdict)
-        sys.stdout.write(f"{statement.identifier:15} {verdict.value:7}  {first.check.sentence}\n")
-        for one in of_it:
-            if one.detail:
-                sys.stdout.write(f"{'':25}{one.check.function}: {one.detail}\n")
+        if of_it and (not only or statement.identifier in only):
+            counts[_report_statement(statement.identifier, of_it)] += 1
     summary = ", ".join([f"{count} {verdict.value}" for verdict, count in counts.items()])
-    name = next(name for name, one in VERSIONS.items() if one == version)
+    [name] = [name for name, one in VERSIONS.items() if one == version]
     sys.stdout.write(f"version {name}: {summary}, of {len(statements(version))} statements\n")
     return counts[Verdict.FAILED]
+
+
+def _report_statement(identifier: str, outcomes: Sequence[Outcome]) -> Verdict:
+    verdict = _worst(outcomes)
+    first = next(one for one in outcomes if one.verdict is verdict)
+    sys.stdout.write(f"{identifier:15} {verdict.value:7}  {first.check.sentence}\n")
+    for one in outcomes:
+        if one.detail:
+            sys.stdout.write(f"{'':25}{one.check.function}: {one.detail}\n")
+    return verdict
 
 
 def _worst(outcomes: Sequence[Outcome]) -> Verdict:

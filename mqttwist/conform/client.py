@@ -128,19 +128,19 @@ class Client:
             raise CheckFailed(f"expected the connection to be closed, it is open and {self._what_came()}")
         if not self._waiting:
             return None
-        goodbye = self._waiting.pop(0)[0]
-        if self._waiting or not isinstance(goodbye, Disconnect | ConnAck):
-            self._waiting.insert(0, (goodbye, b""))
+        goodbye = self._waiting[0][0]
+        if len(self._waiting) > 1 or not isinstance(goodbye, Disconnect | ConnAck):
             raise CheckFailed(f"expected the connection to be closed at once, {self._what_came()}")
-        code = goodbye.reason_code
-        wanted = " or ".join([f"0x{one:02X}" for one in reason_codes]) or "of an error"
-        if (
-            code not in reason_codes
-            if reason_codes
-            else code == 0 or (self.version == MQTT_5 and code < 0x80)
-        ):
-            raise CheckFailed(f"expected a Reason Code {wanted}, got 0x{code:02X} in {goodbye}")
+        self._waiting.clear()
+        self._expect_error(goodbye, reason_codes)
         return goodbye
+
+    def _expect_error(self, goodbye: Disconnect | ConnAck, reason_codes: tuple[int, ...]) -> None:
+        code = goodbye.reason_code
+        least = 0x80 if self.version == MQTT_5 else 1
+        if code not in reason_codes if reason_codes else code < least:
+            wanted = " or ".join([f"0x{one:02X}" for one in reason_codes]) or "of an error"
+            raise CheckFailed(f"expected a Reason Code {wanted}, got 0x{code:02X} in {goodbye}")
 
     def read_to_end(self) -> bytes:
         """What the Server sends until it closes the connection, which it must do; it may be anything."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -71,7 +71,7 @@ class Checks:
 
         return register
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Check]:
         return iter(self._checks.values())
 
 
