@@ -27,7 +27,7 @@ from mqttwist.broker.settings import Settings
 from mqttwist.net.address import peer_name
 from mqttwist.net.log import LogObserver, LogTrace
 from mqttwist.net.login import PortalLogin, accept_local
-from mqttwist.net.tcp import writer_for
+from mqttwist.net.tcp import READ_SIZE, read_size, writer_for
 from mqttwist.net.timers import BrokerTimers, core_clock
 from mqttwist.session.store import Store
 from mqttwist.stores.memory import MemoryStore
@@ -55,6 +55,7 @@ class MQTTServerProtocol(Protocol):
         self._address: IAddress | None = None  # where the client is, once that can't change
         self._linger: IDelayedCall | None = None
         self._is_producer = False
+        self._read_size = READ_SIZE
 
     # What Twisted calls
 
@@ -82,6 +83,9 @@ class MQTTServerProtocol(Protocol):
                 # The PROXY protocol tells only now who the client is.
                 self._address = self._twisted_transport().getPeer()
                 connection.peer = peer_name(self._address)
+            size = len(data)
+            if size >= READ_SIZE or self._read_size != READ_SIZE:
+                self._fit_reads(size)
             connection.receive_data(data)
         except Exception:
             self._abandon(connection)
@@ -156,6 +160,11 @@ class MQTTServerProtocol(Protocol):
         return address
 
     # Inside
+
+    def _fit_reads(self, size: int) -> None:
+        """Read more at a time from a peer that has more to say."""
+        if isinstance(self.transport, Server):
+            self._read_size = self.transport.bufferSize = read_size(self._read_size, size)
 
     def _twisted_transport(self) -> Any:
         """The transport, which is more than an `ITransport`: a consumer and, most often, half-closeable."""

@@ -1,4 +1,4 @@
-"""Writing to a TCP connection at once, when there is nothing in the way."""
+"""A plain TCP connection: writing at once when nothing is in the way, reading more where more comes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from twisted.internet import tcp
 from mqttwist.session.turn import Turn
 
 BATCH = 0.0002  # seconds; a peer that was written to less than that ago is left to the reactor
+BATCHED_SIZE = 16_384  # bytes; what is longer is worth a write of its own
+
+# Bytes of one read: Twisted's own, and what takes its place for a peer that fills it. Four times as much halves
+# the CPU of 64 KiB messages, sixteen times as much doubles it: the C library asks the kernel for each such block.
+READ_SIZE = tcp.Server.bufferSize
+LARGE_READ_SIZE = 4 * READ_SIZE
+SMALL_READ = READ_SIZE // 8
+
+
+def read_size(before: int, size: int) -> int:
+    """How much to ask for in the next read, after one of `before` bytes has brought `size`."""
+    if before == READ_SIZE:
+        return LARGE_READ_SIZE if size >= READ_SIZE else READ_SIZE
+    return READ_SIZE if size < SMALL_READ else before
 
 
 class TCPWriter:
@@ -40,7 +54,7 @@ class TCPWriter:
         if (
             transport.dataBuffer
             or transport._tempDataBuffer
-            or now - self._last < BATCH
+            or (now - self._last < BATCH and len(data) < BATCHED_SIZE)
             or not transport.connected
             or transport.disconnecting
             or transport._writeDisconnecting

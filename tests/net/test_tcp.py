@@ -10,8 +10,21 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.net.tcp import BATCH, TCPWriter, writer_for
+from mqttwist.broker.broker import Broker, accept_everybody
+from mqttwist.net.protocol import MQTTServerProtocol
+from mqttwist.net.tcp import (
+    BATCH,
+    BATCHED_SIZE,
+    LARGE_READ_SIZE,
+    READ_SIZE,
+    SMALL_READ,
+    TCPWriter,
+    read_size,
+    writer_for,
+)
 from mqttwist.session.turn import Turn
+from mqttwist.stores.memory import MemoryStore
+from mqttwist.wire.connect import Connect
 
 
 class FakeSocket:
@@ -92,6 +105,15 @@ class TCPWriterTests(SynchronousTestCase):
             self.later(BATCH / 10)
         self.assertEqual((self.transport.socket.sent, self.transport._tempDataBuffer), (b"a", [b"b", b"c"]))
 
+    def test_a_large_write_goes_at_once(self) -> None:
+        """What is large enough for a send of its own is not copied together with others."""
+        large = bytes(BATCHED_SIZE)
+        for payload in (large, large, large[1:]):
+            self.write(payload)
+        self.assertEqual(
+            (len(self.transport.socket.sent), self.transport._tempDataBuffer), (2 * BATCHED_SIZE, [large[1:]])
+        )
+
     def test_errors_are_left_to_the_transport(self) -> None:
         """A full or broken socket is the transport's business: it tells of the end of the connection."""
         for error in (BlockingIOError(), BrokenPipeError(), ConnectionResetError()):
@@ -118,7 +140,7 @@ class TCPWriterTests(SynchronousTestCase):
             setattr(self.transport, state, False)
 
 
-class WriterForTests(SynchronousTestCase):
+class ServerTestCase(SynchronousTestCase):
     def a_server(self, kind: type[tcp.Server] = tcp.Server) -> tcp.Server:
         """A transport of Twisted's on a socket that is connected to nobody."""
         left = socket.socket()
@@ -127,6 +149,8 @@ class WriterForTests(SynchronousTestCase):
             left, cast(Any, None), ("127.0.0.1", 1), cast(Any, None), 1, cast(Any, MemoryReactorClock())
         )
 
+
+class WriterForTests(ServerTestCase):
     def test_plain_tcp(self) -> None:
         """Twisted's own TCP transport gets a writer, and has all that the writer looks at."""
         transport = self.a_server()
@@ -143,3 +167,35 @@ class WriterForTests(SynchronousTestCase):
         special = self.a_server(type("Special", (tcp.Server,), {}))
         for transport in (encrypted, special, StringTransport()):
             self.assertEqual(writer_for(transport, Turn(Clock().seconds)), transport.write)
+
+
+class ReadSizeTests(ServerTestCase):
+    def test_sizes(self) -> None:
+        """A read that was filled makes the next ones larger, a small one makes them as they were."""
+        size = READ_SIZE
+        for got, expected in (
+            (READ_SIZE - 1, READ_SIZE),
+            (READ_SIZE, LARGE_READ_SIZE),
+            (SMALL_READ, LARGE_READ_SIZE),
+            (LARGE_READ_SIZE, LARGE_READ_SIZE),
+            (SMALL_READ - 1, READ_SIZE),
+            (1, READ_SIZE),
+        ):
+            size = read_size(size, got)
+            self.assertEqual(size, expected)
+
+    def test_a_peer_with_more_to_say(self) -> None:
+        """Twisted's transport is asked for more while its peer fills the reads."""
+        broker = Broker(MemoryStore(), Clock().seconds, login=accept_everybody)
+        protocol = MQTTServerProtocol(broker, Clock())
+        transport = protocol.transport = self.a_server()
+        protocol.write = lambda data: None  # type: ignore[method-assign]
+        protocol._connection = broker.connect(protocol, "peer")
+        protocol.dataReceived(Connect("big").encode())
+        for size, expected in (
+            (READ_SIZE, LARGE_READ_SIZE),
+            (LARGE_READ_SIZE, LARGE_READ_SIZE),
+            (10, READ_SIZE),
+        ):
+            protocol.dataReceived(b"\xc0\x00" * (size // 2))
+            self.assertEqual(transport.bufferSize, expected)
