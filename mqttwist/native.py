@@ -1,4 +1,4 @@
-"""What the core tells mypyc of its classes; to plain Python it says nothing. This module is never compiled."""
+"""What the core tells mypyc of its classes; plain Python is told nothing. This module is never compiled."""
 
 from __future__ import annotations
 

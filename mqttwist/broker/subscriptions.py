@@ -23,6 +23,8 @@ from mqttwist.wire.topics import split_share
 ROUTES_LIMIT: Final = 131_072
 NAME_LIMIT: Final = 256  # characters; a longer name is looked up anew each time, and never kept
 COST_LIMIT: Final = 1_000_000  # targets and topic levels of all routes together, some 200 bytes each
+SHARED_TARGETS_LIMIT: Final = 4096  # how many lists of targets are known, for other topics to share
+SHARED_TARGETS_SIZE: Final = 16  # targets; longer lists are made for each topic
 
 
 class Target:
@@ -110,6 +112,17 @@ class _Node:
         return not (self.children or self.subscriptions or self.groups)
 
 
+def _add_child(children: dict[str, _Node], part: str, nodes: list[_Node]) -> None:
+    """Add the child for a wildcard to `nodes`, if there is one."""
+    child = children.get(part)
+    if child is not None:
+        nodes.append(child)
+
+
+NO_TARGETS: Final[list[Target]] = []
+NO_GROUPS: Final[list[GroupTarget]] = []
+
+
 class Subscriptions:
     """The tree and the routes. `may_receive` is asked once for each receiver and route.
 
@@ -119,7 +132,7 @@ class Subscriptions:
 
     __slots__ = (
         "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit", "_seen",
-        "count", "shared_count",
+        "_shared_targets", "count", "shared_count",
     )  # fmt: skip
 
     count: int
@@ -132,6 +145,7 @@ class Subscriptions:
     _routes_limit: int
     _cost_limit: int
     _cost: int  # of all routes in the cache
+    _shared_targets: dict[tuple[Subscription, ...], list[Target]]  # by what they come from
 
     def __init__(
         self,
@@ -148,6 +162,7 @@ class Subscriptions:
         self._routes = OrderedDict()
         self._cached = TopicTree()
         self._seen = set()
+        self._shared_targets = {}
         self._may_receive = may_receive
 
     # Changing
@@ -268,34 +283,71 @@ class Subscriptions:
             self._forget_routes(split_share(full_filter)[1])
 
     def _find(self, topic_name: str) -> Route:
+        parts = topic_name.split("/")
+        nodes = self._matching_nodes(parts)
+        if not nodes:
+            return Route(NO_TARGETS, NO_GROUPS, len(parts))
         found: dict[Receiver, list[Subscription]] = {}
-        groups: list[GroupTarget] = []
-        for node in self._matching_nodes(topic_name):
+        groups: list[GroupTarget] = NO_GROUPS
+        matched: list[Subscription] = []
+        for node in nodes:
             for receiver, subscription in node.subscriptions.items():
                 if receiver in found:
                     found[receiver].append(subscription)
                 elif self._may_receive(receiver, topic_name):
                     found[receiver] = [subscription]
-            for group in node.groups.values():
-                barred = [one for one in group.receivers if not self._may_receive(one, topic_name)]
-                groups.append(GroupTarget(group, barred))
-        targets = [Target(receiver, subscriptions) for receiver, subscriptions in found.items()]
-        return Route(targets, groups, topic_name.count("/") + 1)
+                else:
+                    continue
+                matched.append(subscription)
+            if node.groups:
+                groups = groups + self._group_targets(node, topic_name)
+        return Route(self._targets(found, tuple(matched)), groups, len(parts))
 
-    def _matching_nodes(self, topic_name: str) -> list[_Node]:
+    def _targets(
+        self, found: dict[Receiver, list[Subscription]], matched: tuple[Subscription, ...]
+    ) -> list[Target]:
+        """One target for each receiver; topics that match the same subscriptions share them."""
+        targets = self._shared_targets.get(matched)
+        if targets is None:
+            targets = [Target(receiver, subscriptions) for receiver, subscriptions in found.items()]
+            if len(matched) <= SHARED_TARGETS_SIZE:
+                if len(self._shared_targets) >= SHARED_TARGETS_LIMIT:
+                    self._shared_targets.clear()
+                self._shared_targets[matched] = targets
+        return targets
+
+    def _group_targets(self, node: _Node, topic_name: str) -> list[GroupTarget]:
+        return [
+            GroupTarget(group, [one for one in group.receivers if not self._may_receive(one, topic_name)])
+            for group in node.groups.values()
+        ]
+
+    def _matching_nodes(self, parts: list[str]) -> list[_Node]:
         """The nodes whose filters match (4.7.1); a wildcard does not stand for a first level with `$`."""
         matching: list[_Node] = []
         current = [self._root]
-        parts = topic_name.split("/")
-        for position, part in enumerate(parts):
-            following = [node.children[part] for node in current if part in node.children]
-            if position or not part.startswith("$"):
-                matching += [node.children["#"] for node in current if "#" in node.children]
-                following += [node.children["+"] for node in current if "+" in node.children]
+        wildcards_count = not parts[0].startswith("$")
+        for part in parts:
+            following: list[_Node] = []
+            for node in current:
+                children = node.children
+                if not children:
+                    continue
+                child = children.get(part)
+                if child is not None:
+                    following.append(child)
+                if wildcards_count:
+                    _add_child(children, "#", matching)
+                    _add_child(children, "+", following)
+            if not following:
+                return matching
+            wildcards_count = True
             current = following
-        # `sport/#` matches `sport` (4.7.1.2)
-        matching += [node.children["#"] for node in current if "#" in node.children]
-        return [node for node in current + matching if node.subscriptions or node.groups]
+        for node in current:
+            if node.subscriptions or node.groups:
+                matching.append(node)
+            _add_child(node.children, "#", matching)  # `sport/#` matches `sport` (4.7.1.2)
+        return matching
 
     def _remember(self, topic_name: str, route: Route) -> None:
         """Keep a route; when there is no room, others go that were not used since last looked at."""
@@ -315,6 +367,7 @@ class Subscriptions:
         self._cached.add(topic_name)
 
     def _forget_routes(self, topic_filter: str) -> None:
+        self._shared_targets.clear()
         if "+" not in topic_filter and "#" not in topic_filter:
             self._forget(topic_filter)
             return

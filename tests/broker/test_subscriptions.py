@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.local import WaitingReceiver
-from mqttwist.broker.subscriptions import Route, Subscriptions
+from mqttwist.broker.subscriptions import (
+    SHARED_TARGETS_LIMIT,
+    SHARED_TARGETS_SIZE,
+    Route,
+    Subscriptions,
+)
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription
@@ -163,6 +168,31 @@ class CacheTests(SynchronousTestCase):
         """The same topic gives the same route as long as nothing has changed."""
         self.subscribe("a")
         self.assertIs(self.subscriptions.route("a"), self.subscriptions.route("a"))
+
+    def test_targets_are_shared(self) -> None:
+        """Topics that match the same subscriptions share the targets, until something changes."""
+        self.subscribe("+/x")
+        self.subscribe("b/#")
+        targets = [self.subscriptions.route(name).targets for name in ("a/x", "c/x", "b/x")]
+        self.assertIs(targets[0], targets[1])
+        self.assertIsNot(targets[0], targets[2])
+        other = a_receiver("other")
+        self.subscriptions.add(other, subscription("c/x"))
+        found = [target.receiver for target in self.subscriptions.route("c/x").targets]
+        self.assertEqual({one.client_id for one in found}, {"r", "other"})
+        self.assertEqual(len(self.subscriptions.route("d/x").targets), 1)
+
+    def test_targets_that_are_shared_are_few(self) -> None:
+        """What is known for sharing is bounded, and long lists are not kept for it."""
+        for number in range(SHARED_TARGETS_LIMIT + 10):
+            self.subscriptions.add(self.receiver, subscription(f"t/{number}"))
+        for number in range(SHARED_TARGETS_LIMIT + 10):
+            self.subscriptions.route(f"t/{number}")
+        self.assertLessEqual(len(self.subscriptions._shared_targets), SHARED_TARGETS_LIMIT)
+        for number in range(SHARED_TARGETS_SIZE + 1):
+            self.subscriptions.add(a_receiver(str(number)), subscription("crowd"))
+        self.subscriptions.route("crowd")
+        self.assertEqual(len(self.subscriptions._shared_targets), 0)
 
     def test_once_is_not_enough(self) -> None:
         """A topic that nobody subscribes to is kept from its second time on, others at once."""
