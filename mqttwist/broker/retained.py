@@ -7,19 +7,19 @@ from mqttwist.wire.message import Kept, Message
 
 
 class RetainedMessages:
-    """By Topic Name, with a tree to find those that a filter with wildcards matches."""
+    """One message for each Topic Name, in a place of its own."""
 
-    __slots__ = ("_places", "_tree")
+    __slots__ = ("_count", "_places")
 
-    _places: dict[str, Kept]
-    _tree: TopicTree
+    _places: TopicTree[Kept]
+    _count: int
 
     def __init__(self) -> None:
-        self._places = {}
-        self._tree = TopicTree()
+        self._places = TopicTree()
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._places)
+        return self._count
 
     def get(self, topic_name: str) -> Message | None:
         kept = self._places.get(topic_name)
@@ -30,25 +30,21 @@ class RetainedMessages:
 
         Where the old one was to be sent because of a SUBSCRIBE, it is not any more.
         """
-        before = self._places.get(message.topic_name)
+        before = self._places.put(message.topic_name, Kept(message, publisher))
         if before is None:
-            self._tree.add(message.topic_name)
+            self._count += 1
         else:
             before.message = None
-        self._places[message.topic_name] = Kept(message, publisher)
 
     def remove(self, topic_name: str) -> bool:
         """Forget what the topic has [MQTT-3.3.1-6]; False when it had nothing."""
-        kept = self._places.pop(topic_name, None)
+        kept = self._places.discard(topic_name)
         if kept is None:
             return False
         kept.message = None
-        self._tree.discard(topic_name)
+        self._count -= 1
         return True
 
     def matching(self, topic_filter: str) -> list[Kept]:
         """The places of what a subscription to `topic_filter` (no shared one) is sent."""
-        if "+" not in topic_filter and "#" not in topic_filter:
-            kept = self._places.get(topic_filter)
-            return [] if kept is None else [kept]
-        return [self._places[name] for name in self._tree.matching(topic_filter)]
+        return self._places.matching(topic_filter)

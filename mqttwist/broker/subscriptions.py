@@ -8,7 +8,7 @@ and no others.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -131,15 +131,16 @@ class Subscriptions:
     """
 
     __slots__ = (
-        "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit", "_seen",
+        "_cached", "_clock", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit", "_seen",
         "_shared_targets", "count", "shared_count",
     )  # fmt: skip
 
     count: int
     shared_count: int
     _root: _Node
-    _routes: OrderedDict[str, Route]
-    _cached: TopicTree  # the names in `_routes`
+    _routes: dict[str, Route]
+    _clock: deque[str]  # names in `_routes`, the next one to be looked at first; and some that were forgotten
+    _cached: TopicTree[str]  # the names in `_routes`
     _seen: set[str]  # names without a route that came once, not long ago
     _may_receive: Callable[[Receiver, str], bool]
     _routes_limit: int
@@ -159,7 +160,8 @@ class Subscriptions:
         self.count = 0
         self.shared_count = 0
         self._root = _Node()
-        self._routes = OrderedDict()
+        self._routes = {}
+        self._clock = deque()
         self._cached = TopicTree()
         self._seen = set()
         self._shared_targets = {}
@@ -354,17 +356,23 @@ class Subscriptions:
         routes = self._routes
         if route.cost > self._cost_limit:
             return
+        clock = self._clock
         while len(routes) >= self._routes_limit or self._cost + route.cost > self._cost_limit:
-            oldest, candidate = routes.popitem(last=False)
+            oldest = clock.popleft()
+            candidate = routes.get(oldest)
+            if candidate is None:
+                continue
             if candidate.used:
                 candidate.used = False
-                routes[oldest] = candidate
+                clock.append(oldest)
             else:
-                self._cached.discard(oldest)
-                self._cost -= candidate.cost
+                self._forget(oldest)
+        if len(clock) > 2 * len(routes) + 1000:
+            clock = self._clock = deque(routes)
+        clock.append(topic_name)
         routes[topic_name] = route
         self._cost += route.cost
-        self._cached.add(topic_name)
+        self._cached.put(topic_name, topic_name)
 
     def _forget_routes(self, topic_filter: str) -> None:
         self._shared_targets.clear()

@@ -1,29 +1,33 @@
-"""A set of Topic Names that finds those a Topic Filter matches, without looking at the others."""
+"""A map from Topic Names that finds those a Topic Filter matches, without looking at the others."""
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar, cast
+
 from mqttwist.native import mypyc_attr
+
+Item = TypeVar("Item")
 
 
 @mypyc_attr(acyclic=True)
 class _Level:
     """`children` is None where no name goes deeper: most levels are the last of a name."""
 
-    __slots__ = ("children", "name")
+    __slots__ = ("children", "item")
 
     children: dict[str, _Level] | None
-    name: str | None  # the whole Topic Name, where one ends here
+    item: object  # of the Topic Name that ends here
 
     def __init__(self) -> None:
         self.children = None
-        self.name = None
+        self.item = None
 
     def child(self, part: str) -> _Level | None:
         return None if self.children is None else self.children.get(part)
 
 
-class TopicTree:
-    """Topic Names by their levels (4.7.1.1)."""
+class TopicTree(Generic[Item]):
+    """An item for each of many Topic Names, by their levels (4.7.1.1)."""
 
     __slots__ = ("_root",)
 
@@ -32,7 +36,8 @@ class TopicTree:
     def __init__(self) -> None:
         self._root = _Level()
 
-    def add(self, topic_name: str) -> None:
+    def put(self, topic_name: str, item: Item) -> Item | None:
+        """Set the item of a name; answers the one that it takes the place of."""
         level = self._root
         for part in topic_name.split("/"):
             children = level.children
@@ -42,35 +47,52 @@ class TopicTree:
             if child is None:
                 child = children[part] = _Level()
             level = child
-        level.name = topic_name
+        before = level.item
+        level.item = item
+        return cast("Item | None", before)
 
-    def discard(self, topic_name: str) -> None:
-        """Take the name out if it is in, and the levels that lead to nothing else."""
+    def get(self, topic_name: str) -> Item | None:
+        level = self._root
+        for part in topic_name.split("/"):
+            child = level.child(part)
+            if child is None:
+                return None
+            level = child
+        return cast("Item | None", level.item)
+
+    def discard(self, topic_name: str) -> Item | None:
+        """Take a name out, and the levels that lead to nothing else; answers the item that it had."""
         path = [self._root]
         parts = topic_name.split("/")
         for part in parts:
             child = path[-1].child(part)
             if child is None:
-                return
+                return None
             path.append(child)
-        path[-1].name = None
+        item = path[-1].item
+        path[-1].item = None
         for position in range(len(parts), 0, -1):
             level, children = path[position], path[position - 1].children
-            if level.children or level.name is not None or children is None:
-                return
+            if level.children or level.item is not None or children is None:
+                break
             del children[parts[position - 1]]
+        return cast("Item | None", item)
 
-    def matching(self, topic_filter: str) -> list[str]:
-        """The names that `topic_filter` matches, `$`-topics apart [MQTT-4.7.2-1]."""
-        current = [self._root]
-        for position, part in enumerate(topic_filter.split("/")):
-            if part == "#":
-                return _names_below(current, position == 0)
-            if part == "+":
-                current = _children_of(current, position == 0)
-            else:
-                current = [child for level in current if (child := level.child(part)) is not None]
-        return [level.name for level in current if level.name is not None]
+    def matching(self, topic_filter: str) -> list[Item]:
+        """The items of the names that `topic_filter` matches, `$`-topics apart [MQTT-4.7.2-1]."""
+        return cast("list[Item]", _items_matching(self._root, topic_filter.split("/")))
+
+
+def _items_matching(root: _Level, parts: list[str]) -> list[object]:
+    current = [root]
+    for position, part in enumerate(parts):
+        if part == "#":
+            return _items_below(current, position == 0)
+        if part == "+":
+            current = _children_of(current, position == 0)
+        else:
+            current = [child for level in current if (child := level.child(part)) is not None]
+    return [level.item for level in current if level.item is not None]
 
 
 def _children_of(levels: list[_Level], of_root: bool) -> list[_Level]:
@@ -84,14 +106,14 @@ def _children_of(levels: list[_Level], of_root: bool) -> list[_Level]:
     ]
 
 
-def _names_below(levels: list[_Level], of_root: bool) -> list[str]:
-    """All names at and below `levels`: `sport/#` matches `sport` too (4.7.1.2)."""
-    names: list[str] = []
+def _items_below(levels: list[_Level], of_root: bool) -> list[object]:
+    """All items at and below `levels`: `sport/#` matches `sport` too (4.7.1.2)."""
+    items: list[object] = []
     stack = _children_of(levels, True) if of_root else list(levels)
     while stack:
         level = stack.pop()
-        if level.name is not None:
-            names.append(level.name)
+        if level.item is not None:
+            items.append(level.item)
         if level.children:
             stack.extend(level.children.values())
-    return names
+    return items

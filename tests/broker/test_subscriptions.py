@@ -194,6 +194,14 @@ class CacheTests(SynchronousTestCase):
         self.subscriptions.route("crowd")
         self.assertEqual(len(self.subscriptions._shared_targets), 0)
 
+    def test_forgetting_does_not_pile_up(self) -> None:
+        """However often routes are forgotten and found anew, what is remembered of them is bounded."""
+        self.subscriptions = Subscriptions(everything, 100)
+        for number in range(5000):
+            self.subscribe(f"t/{number % 3}")
+            self.assertEqual(len(self.subscriptions.route(f"t/{number % 3}").targets), 1)
+        self.assertLessEqual(len(self.subscriptions._clock), 1100)
+
     def test_once_is_not_enough(self) -> None:
         """A topic that nobody subscribes to is kept from its second time on, others at once."""
         self.subscribe("b")

@@ -1,4 +1,4 @@
-"""`mqttwist.broker.topic_tree`, against a plain set and `wire.topics.matches`."""
+"""`mqttwist.broker.topic_tree`, against a plain dict and `wire.topics.matches`."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ class TopicTreeTests(SynchronousTestCase):
         filters=st.lists(FILTERS, min_size=1, max_size=5),
     )
     def test_any_history(self, steps: list[tuple[bool, str]], filters: list[str]) -> None:
-        """After any adding and discarding, each filter finds the names that it matches, each once."""
-        tree = TopicTree()
-        model: set[str] = set()
-        for add, name in steps:
-            if add:
-                tree.add(name)
-                model.add(name)
+        """After any history, each name has its last item, and each filter finds what it matches, once."""
+        tree: TopicTree[str] = TopicTree()
+        model: dict[str, str] = {}
+        for number, (put, name) in enumerate(steps):
+            if put:
+                self.assertEqual(tree.put(name, f"{number} {name}"), model.get(name))
+                model[name] = f"{number} {name}"
             else:
-                tree.discard(name)
-                model.discard(name)
+                self.assertEqual(tree.discard(name), model.pop(name, None))
+            self.assertEqual(tree.get(name), model.get(name))
         for topic_filter in filters:
-            expected = sorted(name for name in model if matches(topic_filter, name))
+            expected = sorted(item for name, item in model.items() if matches(topic_filter, name))
             self.assertEqual(sorted(tree.matching(topic_filter)), expected)
 
     @settings(max_examples=100, deadline=None)
     @given(names=st.sets(NAMES, max_size=20))
     def test_nothing_is_left(self, names: set[str]) -> None:
         """When all names were discarded, no level is left in memory."""
-        tree = TopicTree()
+        tree: TopicTree[str] = TopicTree()
         for name in names:
-            tree.add(name)
+            tree.put(name, name)
         for name in names:
             tree.discard(name)
         self.assertFalse(tree._root.children)
 
     def test_discarding_what_is_not_there(self) -> None:
         """To discard a name that is a part of another, or longer, or unknown changes nothing."""
-        tree = TopicTree()
-        tree.add("a/b/c")
+        tree: TopicTree[str] = TopicTree()
+        tree.put("a/b/c", "a/b/c")
         for name in ("a", "a/b", "a/b/c/d", "x", ""):
             tree.discard(name)
             self.assertEqual(tree.matching("#"), ["a/b/c"])
 
     def test_filters(self) -> None:
         """The examples of 4.7.1: `#` matches the level above, `+` one level, `$` apart [MQTT-4.7.2-1]."""
-        tree = TopicTree()
+        tree: TopicTree[str] = TopicTree()
         for name in ("sport", "sport/tennis", "sport/tennis/player1", "/finance", "$SYS/x", "sport/"):
-            tree.add(name)
+            tree.put(name, name)
         for topic_filter, expected in (
             ("sport/#", {"sport", "sport/", "sport/tennis", "sport/tennis/player1"}),
             ("sport/+", {"sport/", "sport/tennis"}),
@@ -75,9 +75,9 @@ class TopicTreeTests(SynchronousTestCase):
 
     def test_deep_names(self) -> None:
         """A name of very many levels is no recursion."""
-        tree = TopicTree()
+        tree: TopicTree[str] = TopicTree()
         name = "/" * 60_000
-        tree.add(name)
+        tree.put(name, name)
         self.assertEqual(tree.matching("#"), [name])
         tree.discard(name)
         self.assertEqual(tree.matching("#"), [])
