@@ -1,0 +1,289 @@
+"""3.1 CONNECT: its flags and its payload. Sessions and wills have modules of their own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mqttwist.conform import raw
+from mqttwist.conform.client import Client
+from mqttwist.conform.rig import Rig
+from mqttwist.conform.v5 import connect
+from mqttwist.conform.v5.connect import own_id
+from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL
+from mqttwist.conform.v311 import statement
+from mqttwist.conform.verdict import NotApplicable, about, require, require_equal
+from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
+from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.wire.control import Disconnect, PingReq, PingResp
+from mqttwist.wire.packet import MQTT_3_1_1, frame
+from mqttwist.wire.publish import Publish
+from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe
+
+statement("MQTT-3.1.3-5")(connect.client_identifiers_of_23_letters_and_digits_are_allowed)
+statement("MQTT-3.1.3-4")(connect.the_client_identifier_must_be_utf_8)
+statement("MQTT-3.1.3-10")(connect.the_will_topic_must_be_utf_8)
+statement("MQTT-3.1.3-11")(connect.the_user_name_must_be_utf_8)
+
+UNACCEPTABLE_LEVEL: Final = b"\x20\2\0\1"
+IDENTIFIER_REJECTED: Final = b"\x20\2\0\2"
+ACCEPTED: Final = b"\x20\2\0\0"
+OF_5: Final = (b"\x20\3\0\x84\0", b"\x20\2\0\x84")  # what a Server says that speaks 5.0 as well
+
+
+def closed_silently(rig: Rig, what: str, data: bytes) -> None:
+    """`data`, the first that is sent, closes the connection, and no CONNACK is sent [MQTT-3.1.4-1]."""
+    client = rig.open()
+    client.send(data)
+    with about(what):
+        require(client.expect_closed() is None, "the Server answered a CONNECT that does not conform")
+
+
+def nameless(rig: Rig, clean_session: bool = True) -> bytes:
+    """CONNECT with an empty Client Identifier."""
+    return Connect("", MQTT_3_1_1, clean_session).encode()
+
+
+@statement("MQTT-3.1.0-1")
+def the_first_packet_must_be_connect(rig: Rig) -> None:
+    """A connection whose first packet is another than CONNECT is closed, and nothing is sent."""
+    rig.connect()  # this is how it must be
+    topic = rig.topic()
+    for packet in (
+        ConnAck(),
+        Publish(topic),
+        Publish(topic, qos=2, packet_id=1),
+        PubAck(1),
+        PubRec(1),
+        PubRel(1),
+        PubComp(1),
+        Subscribe(1, [SubscriptionOptions(topic)]),
+        SubAck(1, [0]),
+        Unsubscribe(1, [topic]),
+        UnsubAck(1, [0]),
+        PingReq(),
+        PingResp(),
+        Disconnect(),
+    ):
+        closed_silently(rig, f"first packet {packet}", packet.encode(rig.version))
+    for first_byte in (0xF0, 0x00):
+        closed_silently(rig, f"first byte 0x{first_byte:02X}", bytes((first_byte, 0)))
+
+
+@statement("MQTT-3.1.0-2")
+def a_second_connect_closes_the_connection(rig: Rig) -> None:
+    """A second CONNECT disconnects the client: the same one again, of another client, and at once."""
+    for same in (True, False):
+        client = rig.connect()
+        client.send(rig.connect_packet(client.client_id if same else ""))
+        require(client.expect_closed() is None, "the second CONNECT was answered")
+    client = rig.open()
+    packet = rig.connect_packet()
+    client.send(packet, packet)
+    client.connected()
+    client.expect_closed()
+
+
+@statement("MQTT-3.1.0-2")
+def a_second_connect_of_another_client_does_not_touch_it(rig: Rig) -> None:
+    """The client whose Client Identifier a second CONNECT names stays connected."""
+    other, client = rig.connect(), rig.connect()
+    client.send(rig.connect_packet(other.client_id))
+    client.expect_closed()
+    other.expect_nothing()
+
+
+@statement("MQTT-3.1.2-1")
+def another_protocol_name_is_not_accepted(rig: Rig) -> None:
+    """A CONNECT of level 4 whose protocol name is not "MQTT" is not accepted as one of 3.1.1."""
+    rig.connect()
+    for name in (b"MQIsdp", b"mqtt", b"MQT", b"MQTTT", b"", b"\0MQTT", b"HTTP", b"MQTT\xff"):
+        client = rig.open()
+        client.send(raw.connect(rig.version, own_id(rig), name=name), PingReq())
+        said = client.read_to_end()
+        with about(f"protocol name {name!r}"):
+            require(not said.startswith(ACCEPTED) and b"\xd0\0" not in said, f"the Server answered {said!r}")
+
+
+@statement("MQTT-3.1.2-2")
+def an_unsupported_level_is_answered_with_return_code_1(rig: Rig) -> None:
+    """A protocol level that the Server does not speak is answered with return code 0x01, and a close."""
+    rig.connect()
+    for level in (0, 1, 2, 3, 6, 7, 127, 255):
+        for more in (b"", b"\0"):  # a later version has properties there
+            client = rig.open()
+            client.send(frame(0x10, raw.string(b"MQTT") + bytes((level, 2, 0, 0)) + more + own_id(rig)))
+            said = client.read_to_end()
+            allowed = (UNACCEPTABLE_LEVEL, *OF_5) if level > 5 else (UNACCEPTABLE_LEVEL,)
+            require(said in allowed, f"level {level}: the Server answered {said!r}")
+
+
+@statement("MQTT-3.1.2-3")
+def the_reserved_flag_must_be_0(rig: Rig) -> None:
+    """A CONNECT whose reserved flag is set closes the connection, whatever the other flags are."""
+    rig.connect()
+    will, user = raw.string(rig.topic().encode()) + raw.string(b""), raw.string(b"user")
+    for flags, more in ((0x01, b""), (0x03, b""), (0x07, will), (0x83, user), (0xC3, user + user)):
+        closed_silently(rig, f"flags 0x{flags:02X}", raw.connect(rig.version, own_id(rig) + more, flags))
+
+
+@statement("MQTT-3.1.2-18", "MQTT-3.1.2-19", "MQTT-3.1.2-20", "MQTT-3.1.2-21")
+def user_name_and_password_are_there_as_their_flags_say(rig: Rig) -> None:
+    """A User Name or Password without its flag, or a flag without its field, closes the connection."""
+    rig.connect()
+    user, word = raw.string(b"user"), raw.string(b"word")
+    both = raw.USER_NAME_FLAG | raw.PASSWORD_FLAG
+    for what, flags, fields in (
+        ("a User Name without its flag", 0, user),
+        ("both without their flags", 0, user + word),
+        ("a flag without the User Name", raw.USER_NAME_FLAG, b""),
+        ("a Password without its flag", raw.USER_NAME_FLAG, user + word),
+        ("a flag without the Password", both, user),
+        ("two flags and neither field", both, b""),
+        ("a Password that is cut", both, user + word[:-1]),
+    ):
+        data = raw.connect(rig.version, own_id(rig) + fields, flags | raw.CLEAN_START)
+        closed_silently(rig, what, data)
+
+
+@statement("MQTT-3.1.2-22")
+def there_is_no_password_without_a_user_name(rig: Rig) -> None:
+    """The Password Flag without the User Name Flag closes the connection, whatever fields there are."""
+    rig.connect()
+    user, word = raw.string(b"user"), raw.string(b"word")
+    for fields in (word, user + word, b""):
+        data = raw.connect(rig.version, own_id(rig) + fields, raw.PASSWORD_FLAG | raw.CLEAN_START)
+        closed_silently(rig, f"fields {fields!r}", data)
+
+
+@statement("MQTT-3.1.2-19", "MQTT-3.1.2-21")
+def user_name_and_password_are_understood(rig: Rig) -> None:
+    """A CONNECT with a User Name, or one and a Password, or with empty ones, is read to its end."""
+    for username, password in (("user", None), ("user", b"\0word\xff"), ("", b""), ("", None)):
+        client = rig.open()
+        packet = rig.connect_packet()
+        packet.username, packet.password = username, password
+        client.send(packet)
+        connack = client.expect(ConnAck)  # that it is let in is not said
+        require(connack.reason_code in (0, 4, 5), f"{username!r}, {password!r}: {connack}")
+
+
+@statement("MQTT-3.1.3-1")
+def the_fields_of_the_payload_come_in_their_order(rig: Rig) -> None:
+    """Client Identifier, Will Topic, Will Message, User Name and Password are told apart."""
+    watcher, client = rig.connect(), rig.open()
+    watcher.subscribe(rig.topic("#"))
+    client_id = rig.client_id()
+    rig.remember(client_id)
+    fields = raw.string(client_id.encode()) + raw.string(rig.topic("will").encode()) + raw.string(b"payload")
+    client.send(raw.connect(rig.version, fields + raw.string(b"user") + raw.string(b"word"), 0xC6))
+    client.connected()
+    rig.connect(client_id)  # takes over, which ends the first
+    will = watcher.expect(Publish)
+    require_equal((will.topic_name, will.payload), (rig.topic("will"), b"payload"), "the Will")
+
+
+@statement("MQTT-3.1.3-3")
+def the_client_identifier_must_be_there(rig: Rig) -> None:
+    """A CONNECT that ends before or inside its Client Identifier closes the connection."""
+    rig.connect()
+    for payload in (b"", b"\0", b"\0\1", b"\0\7client"):
+        closed_silently(rig, f"payload {payload!r}", raw.connect(rig.version, payload))
+
+
+@statement("MQTT-3.1.3-6")
+def a_client_without_identifier_is_a_client_of_its_own(rig: Rig) -> None:
+    """Clients with an empty Client Identifier and Clean Session 1 have different ones: none takes over."""
+    clients: list[Client] = []
+    for number in range(5):
+        client = rig.open()
+        client.send(nameless(rig))
+        connack = client.expect_next(ConnAck)
+        if connack.reason_code == 2:
+            raise NotApplicable("the Server wants a Client Identifier")
+        require_equal(client.packet_bytes, ACCEPTED, "CONNACK")
+        client.subscribe(rig.topic(str(number)), qos=1)
+        clients.append(client)
+    publisher = rig.connect()
+    for number, client in enumerate(clients):
+        publisher.publish(rig.topic(str(number)), str(number).encode(), qos=1)
+        require_equal(client.message().payload, str(number).encode(), "the payload")
+    for client in clients:
+        client.expect_nothing()
+
+
+@statement("MQTT-3.1.3-7", "MQTT-3.1.3-8")
+def a_persistent_client_has_an_identifier(rig: Rig) -> None:
+    """An empty Client Identifier with Clean Session 0 is answered with return code 0x02, and a close."""
+    rig.connect()
+    for packet in (nameless(rig, clean_session=False), raw.connect(4, raw.string(b"") + b"\0\1w\0\0", 0x04)):
+        client = rig.open()
+        client.send(packet)
+        require_equal(client.read_to_end(), IDENTIFIER_REJECTED, "what the Server answered")
+
+
+@statement("MQTT-3.1.3-9")
+def a_client_identifier_that_is_rejected_is_answered_so(rig: Rig) -> None:
+    """A Client Identifier that is not allowed is answered with return code 0x02, and a close."""
+    for client_id in ("", " ", "#", "+/$SYS", "ключ", "\U0001f986", f"{rig.client_id()}{'x' * 1000}"):
+        client = rig.open()
+        client.send(rig.connect_packet(client_id) if client_id else nameless(rig))
+        with about(f"Client Identifier {client_id[:20]!r} of {len(client_id)} characters"):
+            connack = client.expect_next(ConnAck)
+            if connack.reason_code:
+                require_equal(client.packet_bytes, IDENTIFIER_REJECTED, "CONNACK")
+                client.expect_closed()
+            else:
+                client.send(PingReq())
+                client.expect(PingResp)
+
+
+@statement("MQTT-3.1.4-1")
+def a_connect_of_another_format_closes_the_connection(rig: Rig) -> None:
+    """A CONNECT that is cut anywhere, or is longer than its fields, closes the connection without CONNACK."""
+    rig.connect()
+    will = raw.string(rig.topic().encode()) + raw.string(b"bye")
+    payload = own_id(rig) + will + raw.string(b"user") + raw.string(b"word")
+    whole = raw.connect(rig.version, payload, 0xC6)[2:]
+    for length in range(len(whole)):
+        closed_silently(rig, f"cut after {length} of {len(whole)} bytes", frame(0x10, whole[:length]))
+    for more in (b"\0", raw.string(b""), b"\0\0\0\0"):
+        closed_silently(rig, f"followed by {more!r}", frame(0x10, whole + more))
+
+
+@statement("MQTT-3.1.4-1")
+def a_connect_with_ill_formed_strings_is_not_answered(rig: Rig) -> None:
+    """Ill-formed UTF-8 and U+0000 in a string of CONNECT close the connection, and no CONNACK is sent."""
+    rig.connect()
+    for place, build in raw.IN_CONNECT.items():
+        for what, text in (ILL_FORMED | NULL).items():
+            closed_silently(rig, f"{place} with {what}", build(rig, text))
+
+
+@statement("MQTT-3.1.4-4")
+def connect_is_acknowledged(rig: Rig) -> None:
+    """A CONNECT that is accepted is answered with a CONNACK of return code 0."""
+    for clean_session in (True, False):
+        for keep_alive in (0, 60, 65_535):
+            client = rig.open()
+            client.send(rig.connect_packet(clean_start=clean_session, keep_alive=keep_alive))
+            require_equal(client.expect_next(ConnAck).reason_code, 0, "the return code")
+            require_equal(client.packet_bytes, ACCEPTED, "CONNACK")
+
+
+@statement("MQTT-3.1.4-5")
+def nothing_after_a_refused_connect_is_processed(rig: Rig) -> None:
+    """PUBLISH and SUBSCRIBE that follow a refused CONNECT in one piece have no effect, nor an answer."""
+    watcher = rig.connect()
+    watcher.subscribe(rig.topic())
+    more = Publish(rig.topic(), b"one").encode(4) + Publish(rig.topic(), b"two", 1, True, None, 1).encode(4)
+    more += raw.subscribe(rig.version, rig.topic().encode()) + b"\xc0\0"
+    unknown = frame(0x10, raw.string(b"MQTT") + b"\3\2\0\0" + own_id(rig))
+    for refused in (nameless(rig, clean_session=False), unknown, raw.connect(4, own_id(rig), 0x03)):
+        client = rig.open()
+        client.send(refused + more)
+        said = client.read_to_end()
+        require(said in (b"", IDENTIFIER_REJECTED, UNACCEPTABLE_LEVEL), f"the Server answered {said!r}")
+        watcher.expect_nothing()
+    late = rig.connect()
+    late.subscribe(rig.topic())
+    late.expect_nothing()  # nothing was retained

@@ -1,0 +1,228 @@
+"""3.1 CONNECT: Clean Session, the session that a client finds again, take-over, and Keep Alive."""
+
+from __future__ import annotations
+
+from mqttwist.conform.rig import Rig
+from mqttwist.conform.v5 import connect_sessions
+from mqttwist.conform.v5.connect_sessions import has_nothing_left, leave_everything
+from mqttwist.conform.v311 import statement
+from mqttwist.conform.verdict import about, require, require_equal
+from mqttwist.wire.acknowledge import PubComp, PubRec, PubRel
+from mqttwist.wire.connect import Will
+from mqttwist.wire.control import PingReq, PingResp
+from mqttwist.wire.publish import Publish
+from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions
+
+statement("MQTT-3.1.3-2")(connect_sessions.the_client_identifier_identifies_the_session)
+statement("MQTT-3.1.4-2")(connect_sessions.a_client_of_another_version_takes_over)
+
+# Clean Session 0 (3.1.2.4)
+
+
+@statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-2", "MQTT-4.1.0-1", "MQTT-4.4.0-1")
+def a_session_is_resumed(rig: Rig) -> None:
+    """With Clean Session 0 the session goes on: subscriptions, messages on their way, and those that wait."""
+    watcher = rig.connect()
+    watcher.subscribe(rig.topic("mine"), qos=2)
+    away = leave_everything(rig)
+    client = rig.connect(away.client_id, persistent=True)
+    require(client.connack.session_present, "Session Present is 0 although there is a session")
+    client.send(PubComp(client.expect(PubRel).packet_id))
+    again = client.message()
+    require_equal((again.payload, again.dup), (b"one", True), "what was not acknowledged, and DUP")
+    waiting = client.message()
+    require_equal((waiting.payload, waiting.dup), (b"three", False), "what waited, and DUP")
+    client.expect_nothing()
+    rig.connect().publish(rig.topic(), b"four", qos=1)
+    require_equal(client.message().payload, b"four", "a message of the subscription that was kept")
+    client.send(Publish(rig.topic("mine"), b"mine", qos=2, packet_id=9, dup=True))
+    client.expect(PubRec)
+    client.send(PubRel(9))
+    client.expect(PubComp)
+    require_equal(watcher.message().payload, b"mine", "the payload")
+    watcher.expect_nothing()  # sent on once, at whichever of its steps
+
+
+@statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-2")
+def the_session_of_a_connected_client_is_resumed(rig: Rig) -> None:
+    """With Clean Session 0 a client that takes over goes on with the session."""
+    before, publisher = rig.connect(persistent=True), rig.connect()
+    before.subscribe(rig.topic(), qos=1)
+    publisher.publish(rig.topic(), b"one", qos=1)
+    before.expect(Publish)
+    client = rig.connect(before.client_id, persistent=True)
+    before.expect_closed()
+    require(client.connack.session_present, "Session Present is 0 although there is a session")
+    again = client.message()
+    require_equal((again.payload, again.dup), (b"one", True), "what was not acknowledged, and DUP")
+    client.expect_nothing()
+
+
+@statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-3")
+def without_a_session_a_new_one_is_created(rig: Rig) -> None:
+    """With Clean Session 0 a client without a session gets a new one, which is stored, even when empty."""
+    for topic_filter in ("", rig.topic()):
+        client = rig.connect(persistent=True)
+        require(not client.connack.session_present, "Session Present is 1 although there was no session")
+        if topic_filter:
+            client.subscribe(topic_filter, qos=1)
+        client.disconnect()
+        rig.connect().publish(rig.topic(), b"kept", qos=1)
+        again = rig.connect(client.client_id, persistent=True)
+        require(again.connack.session_present, "the new session was not kept")
+        if topic_filter:
+            require_equal(again.message().payload, b"kept", "the payload")
+        again.expect_nothing()
+
+
+@statement("MQTT-3.1.2-4", "MQTT-3.1.2-5")
+def messages_are_stored_however_the_connection_ends(rig: Rig) -> None:
+    """A session with Clean Session 0 outlives DISCONNECT, failure and a fault, and gathers QoS 1 and 2."""
+    publisher = rig.connect()
+    for how in ("DISCONNECT", "failure", "fault"):
+        client = rig.connect(persistent=True)
+        client.subscribe(rig.topic("+"), qos=2)
+        if how == "DISCONNECT":
+            client.disconnect()
+        elif how == "failure":
+            client.drop()
+        else:
+            client.send(b"\0\0")
+            client.expect_closed()
+        for number in range(10):
+            publisher.publish(rig.topic(str(number)), str(number).encode(), qos=1 + number % 2)
+        rig.settle(publisher)
+        with about(how):
+            again = rig.connect(client.client_id, persistent=True)
+            require(again.connack.session_present, "the session is gone")
+            for number in range(10):
+                publish = again.message()
+                said = (publish.topic_name, publish.payload, publish.qos)
+                wanted = (rig.topic(str(number)), str(number).encode(), 1 + number % 2)
+                require_equal(said, wanted, "Topic Name, payload and QoS of what came meanwhile")
+            again.expect_nothing()
+        again.unsubscribe(rig.topic("+"))
+
+
+@statement("MQTT-3.1.2-5")
+def messages_are_stored_for_the_subscriptions_of_the_client(rig: Rig) -> None:
+    """What a client has not subscribed to, or not any more, is not stored for it while it is away."""
+    client, publisher = rig.connect(persistent=True), rig.connect()
+    for label in ("a/+", "b", "c"):
+        client.subscribe(rig.topic(label), qos=2)
+    client.unsubscribe(rig.topic("b"))
+    client.disconnect()
+    for label in ("a/x", "b", "c", "d", "a", "c/x"):
+        publisher.publish(rig.topic(label), label.encode(), qos=1)
+    client = rig.connect(client.client_id, persistent=True)
+    require_equal([client.message().payload for _ in range(2)], [b"a/x", b"c"], "what was stored")
+    client.expect_nothing()
+
+
+# Clean Session 1 (3.1.2.4)
+
+
+@statement("MQTT-3.1.2-6", "MQTT-3.1.4-3", "MQTT-3.2.2-1")
+def clean_session_discards_the_session(rig: Rig) -> None:
+    """With Clean Session 1 nothing is left of the session before, and Session Present is 0."""
+    away = leave_everything(rig)
+    client = rig.connect(away.client_id)
+    require(not client.connack.session_present, "Session Present is 1 with Clean Session 1")
+    has_nothing_left(rig, client)
+
+
+@statement("MQTT-3.1.2-6", "MQTT-3.1.4-3", "MQTT-3.2.2-1")
+def clean_session_discards_the_session_of_a_connected_client(rig: Rig) -> None:
+    """With Clean Session 1 nothing is left of the session of a client that is connected, either."""
+    before, publisher = rig.connect(persistent=True), rig.connect()
+    before.subscribe(rig.topic(), qos=1)
+    publisher.publish(rig.topic(), b"one", qos=1)
+    before.expect(Publish)
+    client = rig.connect(before.client_id)
+    require(not client.connack.session_present, "Session Present is 1 with Clean Session 1")
+    before.expect_closed()
+    has_nothing_left(rig, client)
+
+
+@statement("MQTT-3.1.2-6", "MQTT-3.2.2-3")
+def a_clean_session_ends_with_its_connection(rig: Rig) -> None:
+    """Nothing of a session with Clean Session 1 is found by the next, whatever that one's Clean Session."""
+    publisher = rig.connect()
+    for persistent in (True, False):
+        for how in ("DISCONNECT", "failure", "take-over"):
+            before = rig.connect()
+            before.subscribe(rig.topic(), qos=2)
+            publisher.publish(rig.topic(), b"one", qos=1)
+            before.expect(Publish)
+            before.send(Publish(rig.topic("mine"), b"mine", qos=2, packet_id=9))
+            before.expect(PubRec)
+            if how != "take-over":
+                before.disconnect() if how == "DISCONNECT" else before.drop()
+            with about(f"{how}, then Clean Session {int(not persistent)}"):
+                client = rig.connect(before.client_id, persistent=persistent)
+                require(not client.connack.session_present, "Session Present is 1")
+                has_nothing_left(rig, client)
+
+
+@statement("MQTT-3.1.2-7")
+def retained_messages_outlive_sessions(rig: Rig) -> None:
+    """What a client had retained stays when its session ends: with its connection, or by Clean Session 1."""
+    for persistent in (True, False):
+        client = rig.connect(persistent=persistent)
+        client.subscribe(rig.topic(), qos=1)
+        client.publish(rig.topic(), b"kept", qos=1, retain=True)
+        client.message()
+        client.disconnect()
+        rig.connect(client.client_id).disconnect()
+        late = rig.connect()
+        late.subscribe(rig.topic(), qos=1)
+        publish = late.message()
+        require_equal((publish.payload, publish.retain), (b"kept", True), "the retained message")
+
+
+# Take-over (3.1.4)
+
+
+@statement("MQTT-3.1.4-2")
+def a_client_that_connects_again_takes_over(rig: Rig) -> None:
+    """The connection before of the same Client Identifier is closed without a word, the new one stays."""
+    for persistent in (True, False):
+        for persistent_again in (True, False):
+            before = rig.connect(persistent=persistent)
+            now = rig.connect(before.client_id, persistent=persistent_again)
+            with about(f"Clean Session {int(not persistent)}, then {int(not persistent_again)}"):
+                require(before.expect_closed() is None, "a packet was sent before the close")
+                now.expect_nothing()
+
+
+# Keep Alive (3.1.2.10)
+
+
+@statement("MQTT-3.1.2-24", slow=True)
+def a_client_that_says_nothing_is_sent_away(rig: Rig) -> None:
+    """The connection is closed when one and a half times the Keep Alive has passed, and not before it has."""
+    watcher = rig.connect()
+    watcher.subscribe(rig.topic("will"))
+    client = rig.connect(keep_alive=2, will=Will(rig.topic("will"), b"bye"))
+    rig.wait(2.4)
+    client.expect_silence()
+    rig.wait(6)  # a Server may look now and then only
+    client.expect_closed()
+    require_equal(watcher.message().payload, b"bye", "the payload of the Will: as if the network had failed")
+
+
+@statement("MQTT-3.1.2-24", slow=True)
+def any_packet_keeps_a_client_alive(rig: Rig) -> None:
+    """A client that sends any packet in time stays connected; with Keep Alive 0 it need not."""
+    silent, client = rig.connect(), rig.connect(keep_alive=2)
+    client.send(PingReq())
+    client.expect(PingResp)
+    for number in range(3):
+        rig.wait(1.9)
+        client.send(Publish(rig.topic(), str(number).encode()))
+    rig.wait(1.9)
+    client.send(Subscribe(1, [SubscriptionOptions(rig.topic())]))
+    client.expect(SubAck)
+    rig.wait(1.9)
+    client.expect_nothing()
+    silent.expect_nothing()
