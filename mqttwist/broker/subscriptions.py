@@ -23,8 +23,8 @@ from mqttwist.wire.topics import split_share
 ROUTES_LIMIT: Final = 131_072
 NAME_LIMIT: Final = 256  # characters; a longer name is looked up anew each time, and never kept
 COST_LIMIT: Final = 1_000_000  # targets and topic levels of all routes together, some 200 bytes each
-SHARED_TARGETS_LIMIT: Final = 4096  # how many lists of targets are known, for other topics to share
-SHARED_TARGETS_SIZE: Final = 16  # targets; longer lists are made for each topic
+SHARED_ROUTES_LIMIT: Final = 4096  # how many routes are known, for other topics to share
+SHARED_ROUTE_SIZE: Final = 16  # subscriptions; a route of more is made for each topic
 
 
 class Target:
@@ -77,20 +77,21 @@ class GroupTarget:
 
 
 class Route:
-    """Where messages of one topic go. `used` tells the cache that it is worth keeping."""
+    """Where messages of a topic go; topics that match the same subscriptions share one."""
 
-    __slots__ = ("cost", "groups", "targets", "used")
+    __slots__ = ("groups", "targets")
 
     targets: list[Target]
     groups: list[GroupTarget]
-    cost: int  # how much room it takes in the cache
-    used: bool
 
-    def __init__(self, targets: list[Target], groups: list[GroupTarget], levels: int) -> None:
+    def __init__(self, targets: list[Target], groups: list[GroupTarget]) -> None:
         self.targets = targets
         self.groups = groups
-        self.cost = levels + len(targets) + len(groups) + sum([group.barred_count for group in groups])
-        self.used = False
+
+    def cost(self, topic_name: str) -> int:
+        """How much room it takes in the cache for `topic_name`."""
+        barred = sum([group.barred_count for group in self.groups])
+        return topic_name.count("/") + 1 + len(self.targets) + len(self.groups) + barred
 
 
 class _Node:
@@ -119,8 +120,11 @@ def _add_child(children: dict[str, _Node], part: str, nodes: list[_Node]) -> Non
         nodes.append(child)
 
 
-NO_TARGETS: Final[list[Target]] = []
-NO_GROUPS: Final[list[GroupTarget]] = []
+NOWHERE: Final = Route([], [])
+
+
+def _route_of(found: dict[Receiver, list[Subscription]], groups: list[GroupTarget]) -> Route:
+    return Route([Target(receiver, subscriptions) for receiver, subscriptions in found.items()], groups)
 
 
 class Subscriptions:
@@ -131,22 +135,22 @@ class Subscriptions:
     """
 
     __slots__ = (
-        "_cached", "_clock", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit", "_seen",
-        "_shared_targets", "count", "shared_count",
+        "_ages", "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit",
+        "_seen", "_shared_routes", "count", "shared_count",
     )  # fmt: skip
 
     count: int
     shared_count: int
     _root: _Node
     _routes: dict[str, Route]
-    _clock: deque[str]  # names in `_routes`, the next one to be looked at first; and some that were forgotten
+    _ages: deque[str]  # names in `_routes`, the oldest first, among some that were forgotten
     _cached: TopicTree[str]  # the names in `_routes`
     _seen: set[str]  # names without a route that came once, not long ago
     _may_receive: Callable[[Receiver, str], bool]
     _routes_limit: int
     _cost_limit: int
     _cost: int  # of all routes in the cache
-    _shared_targets: dict[tuple[Subscription, ...], list[Target]]  # by what they come from
+    _shared_routes: dict[tuple[Subscription, ...], Route]  # by the subscriptions that they come from
 
     def __init__(
         self,
@@ -161,10 +165,10 @@ class Subscriptions:
         self.shared_count = 0
         self._root = _Node()
         self._routes = {}
-        self._clock = deque()
+        self._ages = deque()
         self._cached = TopicTree()
         self._seen = set()
-        self._shared_targets = {}
+        self._shared_routes = {}
         self._may_receive = may_receive
 
     # Changing
@@ -239,7 +243,6 @@ class Subscriptions:
         """Where a message to `topic_name` goes."""
         route = self._routes.get(topic_name)
         if route is not None:
-            route.used = True
             return route
         route = self._find(topic_name)
         if len(topic_name) > NAME_LIMIT:
@@ -285,12 +288,11 @@ class Subscriptions:
             self._forget_routes(split_share(full_filter)[1])
 
     def _find(self, topic_name: str) -> Route:
-        parts = topic_name.split("/")
-        nodes = self._matching_nodes(parts)
+        nodes = self._matching_nodes(topic_name.split("/"))
         if not nodes:
-            return Route(NO_TARGETS, NO_GROUPS, len(parts))
+            return NOWHERE
         found: dict[Receiver, list[Subscription]] = {}
-        groups: list[GroupTarget] = NO_GROUPS
+        groups: list[GroupTarget] = []
         matched: list[Subscription] = []
         for node in nodes:
             for receiver, subscription in node.subscriptions.items():
@@ -302,21 +304,20 @@ class Subscriptions:
                     continue
                 matched.append(subscription)
             if node.groups:
-                groups = groups + self._group_targets(node, topic_name)
-        return Route(self._targets(found, tuple(matched)), groups, len(parts))
+                groups += self._group_targets(node, topic_name)
+        if groups or len(matched) > SHARED_ROUTE_SIZE:
+            return _route_of(found, groups)
+        return self._shared_route(found, tuple(matched))
 
-    def _targets(
+    def _shared_route(
         self, found: dict[Receiver, list[Subscription]], matched: tuple[Subscription, ...]
-    ) -> list[Target]:
-        """One target for each receiver; topics that match the same subscriptions share them."""
-        targets = self._shared_targets.get(matched)
-        if targets is None:
-            targets = [Target(receiver, subscriptions) for receiver, subscriptions in found.items()]
-            if len(matched) <= SHARED_TARGETS_SIZE:
-                if len(self._shared_targets) >= SHARED_TARGETS_LIMIT:
-                    self._shared_targets.clear()
-                self._shared_targets[matched] = targets
-        return targets
+    ) -> Route:
+        route = self._shared_routes.get(matched)
+        if route is None:
+            if len(self._shared_routes) >= SHARED_ROUTES_LIMIT:
+                self._shared_routes.clear()
+            route = self._shared_routes[matched] = _route_of(found, [])
+        return route
 
     def _group_targets(self, node: _Node, topic_name: str) -> list[GroupTarget]:
         return [
@@ -352,30 +353,21 @@ class Subscriptions:
         return matching
 
     def _remember(self, topic_name: str, route: Route) -> None:
-        """Keep a route; when there is no room, others go that were not used since last looked at."""
-        routes = self._routes
-        if route.cost > self._cost_limit:
+        """Keep a route; when there is no room, the oldest go. Those that are needed will be found again."""
+        cost = route.cost(topic_name)
+        if cost > self._cost_limit:
             return
-        clock = self._clock
-        while len(routes) >= self._routes_limit or self._cost + route.cost > self._cost_limit:
-            oldest = clock.popleft()
-            candidate = routes.get(oldest)
-            if candidate is None:
-                continue
-            if candidate.used:
-                candidate.used = False
-                clock.append(oldest)
-            else:
-                self._forget(oldest)
-        if len(clock) > 2 * len(routes) + 1000:
-            clock = self._clock = deque(routes)
-        clock.append(topic_name)
-        routes[topic_name] = route
-        self._cost += route.cost
+        while len(self._routes) >= self._routes_limit or self._cost + cost > self._cost_limit:
+            self._forget(self._ages.popleft())
+        if len(self._ages) > 2 * len(self._routes) + 1000:
+            self._ages = deque(self._routes)
+        self._ages.append(topic_name)
+        self._routes[topic_name] = route
+        self._cost += cost
         self._cached.put(topic_name, topic_name)
 
     def _forget_routes(self, topic_filter: str) -> None:
-        self._shared_targets.clear()
+        self._shared_routes.clear()
         if "+" not in topic_filter and "#" not in topic_filter:
             self._forget(topic_filter)
             return
@@ -385,5 +377,5 @@ class Subscriptions:
     def _forget(self, topic_name: str) -> None:
         route = self._routes.pop(topic_name, None)
         if route is not None:
-            self._cost -= route.cost
+            self._cost -= route.cost(topic_name)
             self._cached.discard(topic_name)
