@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mqttwist.conform import raw
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import statement
@@ -10,7 +12,7 @@ from mqttwist.conform.verdict import about, require_equal
 from mqttwist.wire.packet import SUBSCRIBE, frame
 from mqttwist.wire.subscribe import SubAck
 
-HEAD = b"\0\1\0"  # Packet Identifier 1, no properties
+HEAD: Final = b"\0\1\0"  # Packet Identifier 1, no properties
 
 
 @statement("MQTT-3.8.1-1")
