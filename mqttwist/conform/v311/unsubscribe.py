@@ -1,0 +1,227 @@
+"""3.10 UNSUBSCRIBE, and its answer."""
+
+from __future__ import annotations
+
+from mqttwist.conform import raw
+from mqttwist.conform.client import Client
+from mqttwist.conform.rig import Rig
+from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL, refused_wherever_a_string_stands
+from mqttwist.conform.v5.publish_delivery import came_to
+from mqttwist.conform.v311 import statement
+from mqttwist.conform.verdict import about, require, require_equal
+from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
+from mqttwist.wire.packet import UNSUBSCRIBE, frame
+from mqttwist.wire.publish import Publish
+from mqttwist.wire.subscribe import UnsubAck, Unsubscribe
+
+HEAD = b"\0\1"  # Packet Identifier 1
+
+# The packet
+
+
+@statement("MQTT-3.10.1-1")
+def unsubscribe_with_other_flags_closes_the_connection(rig: Rig) -> None:
+    """UNSUBSCRIBE with other flags than 0010 closes the connection, and ends no subscription."""
+    publisher = rig.connect()
+    body = raw.unsubscribe(rig.version, rig.topic().encode())[2:]
+    for flags in {*range(16)} - {2}:
+        client = rig.connect(persistent=True)
+        client.subscribe(rig.topic(), qos=1)
+        client.send(frame(UNSUBSCRIBE << 4 | flags, body))
+        with about(f"flags 0x{flags:X}"):
+            client.expect_closed()
+            publisher.publish(rig.topic(), b"payload", 1)
+            again = rig.connect(client.client_id, persistent=True)
+            require_equal(again.message().payload, b"payload", "what the subscription brought")
+
+
+@statement("MQTT-3.10.3-1")
+def the_topic_filters_of_unsubscribe_are_utf_8(rig: Rig) -> None:
+    """A Topic Filter of UNSUBSCRIBE that is ill-formed UTF-8, or has U+0000, closes the connection."""
+    refused_wherever_a_string_stands(rig, ILL_FORMED | NULL, "Topic Filter of UNSUBSCRIBE")
+    first = raw.string(rig.topic().encode())
+    for what, text in (ILL_FORMED | NULL).items():
+        client = rig.connect()
+        client.send(frame(0xA2, HEAD + first + raw.string(text)))
+        with about(f"the second one with {what}"):
+            client.expect_closed()
+
+
+@statement("MQTT-3.10.3-1")
+def the_topic_filters_of_unsubscribe_stand_side_by_side(rig: Rig) -> None:
+    """UNSUBSCRIBE that is cut inside a Topic Filter, or has bytes after the last, closes the connection."""
+    topic = raw.string(rig.topic().encode())
+    for body in (topic[:-1], topic[:1], topic + b"\0", topic + b"\0\1", topic + topic[:-1], topic + b"\1"):
+        client = rig.connect()
+        client.send(frame(0xA2, HEAD + body))
+        with about(f"UNSUBSCRIBE with {body!r}"):
+            client.expect_closed()
+
+
+@statement("MQTT-3.10.3-2")
+def unsubscribe_has_a_topic_filter(rig: Rig) -> None:
+    """UNSUBSCRIBE without a Topic Filter closes the connection."""
+    for body in (HEAD, b"", b"\0"):
+        client = rig.connect()
+        client.send(frame(0xA2, body))
+        with about(f"UNSUBSCRIBE with {body!r}"):
+            client.expect_closed()
+
+
+# What the Server does
+
+
+def came(rig: Rig, client: Client) -> list[str]:
+    """The payloads of all that has come to `client`, acknowledged."""
+    return [one.payload.decode() for one in came_to(rig, client)]
+
+
+@statement("MQTT-3.10.4-1")
+def a_subscription_ends_by_its_own_topic_filter_only(rig: Rig) -> None:
+    """UNSUBSCRIBE ends the subscription of the very same Topic Filter, and no other that would match."""
+    labels = ("a/b", "a/+", "+/b", "a/#", "#", "A/b", "a/b/", "/a/b", "a//b", " a/b", "+/+")
+    publisher = rig.connect()
+    for label in ("a/b", "a/+", "#"):
+        client = rig.connect()
+        client.subscribe(rig.topic(label), qos=1)
+        for other in labels:
+            if other != label:
+                client.unsubscribe(rig.topic(other))
+        publisher.publish(rig.topic("a/b"), b"payload", 1)
+        with about(f"Topic Filter {label}"):
+            require_equal(came(rig, client), ["payload"], "what came")
+            client.unsubscribe(rig.topic(label))
+            publisher.publish(rig.topic("a/b"), b"payload", 1)
+            client.expect_nothing()
+        client.disconnect()
+
+
+@statement("MQTT-3.10.4-1")
+def the_subscriptions_of_others_stay(rig: Rig) -> None:
+    """UNSUBSCRIBE ends a subscription of its own client, not those of others to the same Topic Filter."""
+    client, other, publisher = rig.connect(), rig.connect(), rig.connect()
+    for one in (client, other):
+        one.subscribe(rig.topic("+"), qos=1)
+    client.unsubscribe(rig.topic("+"))
+    publisher.publish(rig.topic("a"), b"payload", 1)
+    require_equal(other.message().payload, b"payload", "what came to the other client")
+    client.expect_nothing()
+
+
+@statement("MQTT-3.10.4-2")
+def no_new_messages_come_after_unsubscribe(rig: Rig) -> None:
+    """After UNSUBACK no new message comes: at each QoS, while connected and while away."""
+    publisher = rig.connect()
+    for persistent in (False, True):
+        client = rig.connect(persistent=persistent)
+        for label in ("a", "+", "#"):
+            client.subscribe(rig.topic(label), qos=2)
+        publisher.publish(rig.topic("a"), b"before", 1)
+        require("before" in came(rig, client), "the message before did not come")
+        for label in ("a", "+", "#"):
+            client.unsubscribe(rig.topic(label))
+        for qos in (0, 1, 2):
+            publisher.publish(rig.topic("a"), b"payload", qos)
+            client.expect_nothing()
+        client.disconnect()
+        for qos in (0, 1, 2):
+            publisher.publish(rig.topic("a"), b"payload", qos)
+        rig.settle(publisher)
+        rig.connect(client.client_id, persistent=persistent).expect_nothing()
+
+
+@statement("MQTT-3.10.4-2")
+def what_is_published_in_turn_comes_before_unsubscribe_only(rig: Rig) -> None:
+    """A client that publishes to itself gets what came before its UNSUBSCRIBE, nothing of what came after."""
+    client = rig.connect()
+    client.subscribe(rig.topic(), qos=1)
+    client.send(
+        Publish(rig.topic(), b"before"), Unsubscribe(9, [rig.topic()]), Publish(rig.topic(), b"after")
+    )
+    client.expect(UnsubAck)
+    require_equal(came(rig, client), ["before"], "what came")
+
+
+@statement("MQTT-3.10.4-3")
+def delivery_is_completed_after_unsubscribe(rig: Rig) -> None:
+    """Messages of QoS 1 and 2 that are on their way are brought to their end after UNSUBSCRIBE."""
+    client, publisher = rig.connect(), rig.connect()
+    client.subscribe(rig.topic(), qos=2)
+    for qos in (1, 2, 2):
+        publisher.publish(rig.topic(), b"payload", qos)
+    rig.settle(publisher)
+    first, second, third = [client.expect(Publish) for _ in range(3)]
+    client.send(PubRec(third.packet_id))
+    client.expect(PubRel)
+    client.unsubscribe(rig.topic())
+    client.send(PubAck(first.packet_id), PubRec(second.packet_id))
+    require_equal(client.expect(PubRel).packet_id, second.packet_id, "the Packet Identifier of PUBREL")
+    client.send(PubComp(second.packet_id), PubComp(third.packet_id))
+    client.expect_nothing()
+
+
+@statement("MQTT-3.10.4-3")
+def delivery_is_completed_on_a_new_connection(rig: Rig) -> None:
+    """What was on its way when its subscription ended is sent again when the session is resumed."""
+    client, publisher = rig.connect(persistent=True), rig.connect()
+    client.subscribe(rig.topic(), qos=2)
+    for number, qos in enumerate((1, 2, 2)):
+        publisher.publish(rig.topic(), str(number).encode(), qos)
+    rig.settle(publisher)
+    sent = [client.expect(Publish) for _ in range(3)]
+    client.send(PubRec(sent[2].packet_id))
+    client.expect(PubRel)
+    client.unsubscribe(rig.topic())
+    client.drop()
+    client = rig.connect(client.client_id, persistent=True)
+    require_equal(client.expect(PubRel).packet_id, sent[2].packet_id, "the Packet Identifier of PUBREL")
+    for number in (0, 1):
+        again = client.message()
+        said = (again.payload, again.packet_id, again.dup)
+        require_equal(said, (sent[number].payload, sent[number].packet_id, True), "what is sent again")
+
+
+@statement("MQTT-3.10.4-4")
+def unsubscribe_is_answered(rig: Rig) -> None:
+    """UNSUBSCRIBE is answered by one UNSUBACK with its Packet Identifier, each of many that come at once."""
+    client = rig.connect()
+    for packet_id in (1, 2, 255, 256, 65_535, 1):
+        client.subscribe(rig.topic())
+        client.send(Unsubscribe(packet_id, [rig.topic()]))
+        client.expect_next(UnsubAck)
+        require_equal(client.packet_bytes, b"\xb0\2" + packet_id.to_bytes(2, "big"), "UNSUBACK")
+        client.expect_nothing()
+    client.send(*[Unsubscribe(number, [rig.topic(str(number))]) for number in range(1, 101)])
+    answered = {client.expect(UnsubAck).packet_id for _ in range(100)}
+    require_equal(answered, {*range(1, 101)}, "the Packet Identifiers")
+    client.expect_nothing()
+
+
+@statement("MQTT-3.10.4-5")
+def unsubscribe_from_nothing_is_answered(rig: Rig) -> None:
+    """UNSUBSCRIBE is answered although it ends no subscription: never made, or ended already."""
+    client = rig.connect()
+    client.unsubscribe(rig.topic("never"))
+    client.subscribe(rig.topic("a"))
+    for _ in (1, 2, 3):
+        client.unsubscribe(rig.topic("a"))
+    for topic_filter in ("#", "+/+", "/", f"$SYS/{rig.topic()}", rig.topic("a" * 10_000)):
+        client.unsubscribe(topic_filter)
+    client.expect_nothing()
+
+
+@statement("MQTT-3.10.4-6")
+def several_topic_filters_of_unsubscribe_have_one_unsuback(rig: Rig) -> None:
+    """UNSUBSCRIBE with several Topic Filters ends each subscription, and is answered once."""
+    client, publisher = rig.connect(), rig.connect()
+    for wanted in (["a", "b"], ["b", "none", "a"], ["none", "nothing"], ["a", "a", "c"], ["c", "+", "a"]):
+        for label in ("a", "b", "c"):
+            client.subscribe(rig.topic(label), qos=1)
+        client.send(Unsubscribe(77, [rig.topic(label) for label in wanted]))
+        client.expect_next(UnsubAck)
+        require_equal(client.packet_bytes, b"\xb0\2\0\x4d", "UNSUBACK")
+        for label in ("a", "b", "c"):
+            publisher.publish(rig.topic(label), label.encode(), 1)
+        rig.settle(publisher)
+        left = [label for label in ("a", "b", "c") if label not in wanted]
+        require_equal(came(rig, client), left, f"what came after UNSUBSCRIBE of {wanted}")
