@@ -86,9 +86,10 @@ class WaitingQueue:
         """Add at the end: whether there was room, and how many QoS 0 messages had to go for it."""
         evicted = 0
         size = message.size + OVERHEAD
-        if 0 < self.limits.size < size:
+        limits = self.limits
+        if 0 < limits.size < size:
             return False, 0
-        while self._is_full(size):
+        while (limits.messages or limits.size) and self._is_full(size):
             if not self._evictable:
                 return False, evicted
             self._evict(self._evictable.popleft())

@@ -100,52 +100,56 @@ class Publish(Message):
         qos = first_byte >> 1 & 3
         retain = first_byte & RETAIN != 0
         publish = Publish(topic_name, data[start:end] if qos == 0 else b"", qos, retain)
+        form = qos | FORM_RETAIN if retain else qos
         if qos:
-            tail = index + 2
-            if tail > end or not data[index] | data[index + 1]:
-                decode_packet_id(data, index, end)  # which says what is wrong
-            publish.packet_id = data[index] << 8 | data[index + 1]
-            index = tail
+            index = publish._decode_packet_id(data, index, end)
             publish.dup = first_byte & DUP != 0
         if version == MQTT_5:
-            publish._decode_version_5(data, start, index, end)
-        elif qos:
-            publish._keep(data, start, index, index, end, qos | (FORM_RETAIN if retain else 0))
-        else:
+            publish._decode_version_5(data, start, index, end, form | FORM_MQTT_5)
+        elif qos == 0:
             publish._payload_at = index - start
-            publish.data_form = FORM_RETAIN if retain else 0
+            publish.data_form = form
+        else:
+            publish._keep_around_packet_id(data, start, index, end, form)
         if not topic_name and not publish.topic_alias:
             raise ProtocolError(0x82, "PUBLISH has neither a Topic Name nor a Topic Alias", "MQTT-4.7.3-1")
         return publish
 
-    def _decode_version_5(self, data: bytes, start: int, index: int, end: int) -> None:
-        tail = index
-        form = self.qos | FORM_MQTT_5 | (FORM_RETAIN if self.retain else 0)
-        if index < end and data[index] == 0:
-            self._keep(data, start, tail, index + 1, end, form)
-            return
-        index, stop = properties_end(data, index, end)
-        listed = data[index:stop]
-        if listed in _KNOWN_LISTS:
-            self.forwarded = listed
-        elif _are_plain_user_properties(listed) or self._decode_properties(data, index, stop):
-            self.forwarded = listed
-            _remember_list(listed)
-        else:
-            self.data = data[stop:end]
-            return
-        self._keep(data, start, tail, stop, end, form)
+    def _decode_packet_id(self, data: bytes, index: int, end: int) -> int:
+        after = index + 2
+        if after <= end:
+            self.packet_id = data[index] << 8 | data[index + 1]
+        if not self.packet_id:
+            decode_packet_id(data, index, end)  # which says what is wrong
+        return after
 
-    def _keep(self, data: bytes, start: int, tail: int, payload_at: int, end: int, form: int) -> None:
-        """Keep what can be sent on: all, or at QoS 1 and 2 what stands around the Packet Identifier."""
-        if form & 3 == 0:
-            self._payload_at = payload_at - start
+    def _decode_version_5(self, data: bytes, start: int, index: int, end: int, form: int) -> None:
+        """Read the properties, which begin at `index`, and keep what can be sent on."""
+        if index < end and data[index] == 0:
+            stop = index + 1
+        else:
+            at, stop = properties_end(data, index, end)
+            listed = data[at:stop]
+            if listed in _KNOWN_LISTS:
+                self.forwarded = listed
+            elif _are_plain_user_properties(listed) or self._decode_properties(data, at, stop):
+                self.forwarded = listed
+                _remember_list(listed)
+            else:
+                self.data = data[stop:end]
+                return
+        if form & 3:
+            self._payload_at = stop - index
+            self._keep_around_packet_id(data, start, index, end, form)
+        else:
+            self._payload_at = stop - start
             self.data_form = form
-            return
-        self.data = data[tail:end]
-        self._payload_at = payload_at - tail
+
+    def _keep_around_packet_id(self, data: bytes, start: int, index: int, end: int, form: int) -> None:
+        """Keep what stands around the Packet Identifier; with DUP it can't be sent on as it is."""
+        self.data = data[index:end]
         if not self.dup:
-            self.head = data[start : tail - 2]
+            self.head = data[start : index - 2]
             self.data_form = form
 
     def _decode_properties(self, data: bytes, index: int, stop: int) -> bool:
