@@ -26,6 +26,7 @@ from mqttwist.broker.settings import Settings
 from mqttwist.build import BUILD
 from mqttwist.net.asyncio_endpoint import loop_of
 from mqttwist.net.auth import make_portal
+from mqttwist.net.collector import collect_rarely
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.service import BrokerService
 
@@ -232,13 +233,17 @@ def _why_not_listening(error: CannotListenError | OSError) -> str:
 class CommandService(BrokerService):
     """The broker of the command: what it can't listen on ends the program with one line.
 
-    SIGHUP, which would end it without a word, is answered by a line in the log.
+    SIGHUP, which would end it without a word, is answered by a line in the log. The process is the broker's
+    alone, and so is its garbage collector.
     """
 
     _sighup_before: Any = None
+    _collect_as_before: Callable[[], None] | None = None
 
     def startService(self) -> None:
         super().startService()
+        if self._collect_as_before is None:
+            self._collect_as_before = collect_rarely()
         if current_thread() is main_thread():
             self._sighup_before = signal(SIGHUP, self._hang_up)
 
@@ -246,6 +251,9 @@ class CommandService(BrokerService):
         if self._sighup_before is not None:
             signal(SIGHUP, self._sighup_before)
             self._sighup_before = None
+        if self._collect_as_before is not None:
+            self._collect_as_before()
+            self._collect_as_before = None
         return super().stopService()
 
     def _hang_up(self, number: int, frame: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import signal
 import socket
@@ -398,6 +399,15 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(event["log_level"].name, "info")
         self.successResultOf(service.stopService())
         self.assertEqual(signal.getsignal(signal.SIGHUP), before)
+
+    def test_garbage_collector(self) -> None:
+        """While the broker runs all objects are rarely looked through; then it is as before."""
+        before = gc.get_threshold()
+        service, _ = self.make()
+        service.startService()
+        self.assertGreater(gc.get_threshold()[2], before[2])
+        self.successResultOf(service.stopService())
+        self.assertEqual(gc.get_threshold(), before)
 
     def test_sighup_in_a_thread(self) -> None:
         """A broker that is started outside of the main thread leaves signals alone."""

@@ -12,8 +12,8 @@ from mqttwist.session.turn import Turn
 BATCH = 0.0002  # seconds; a peer that was written to less than that ago is left to the reactor
 BATCHED_SIZE = 16_384  # bytes; what is longer is worth a write of its own
 
-# Bytes of one read: Twisted's own, and what takes its place for a peer that fills it. Four times as much halves
-# the CPU of 64 KiB messages, sixteen times as much doubles it: the C library asks the kernel for each such block.
+# Bytes of one read: Twisted's own, and what takes its place for a peer that fills it. Four times as much
+# halves the CPU of 64 KiB messages; sixteen times doubles it, as the C library gets each block from the kernel.
 READ_SIZE = tcp.Server.bufferSize
 LARGE_READ_SIZE = 4 * READ_SIZE
 SMALL_READ = READ_SIZE // 8
