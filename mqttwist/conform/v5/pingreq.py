@@ -29,7 +29,8 @@ def each_of_many_pingreqs_is_answered(rig: Rig) -> None:
     for _ in range(100):
         client.expect_next(PingResp)
     client.subscribe(rig.topic())
-    client.send(*[PingReq(), Publish(rig.topic(), b"payload")] * 20)
+    packets: list[PingReq | Publish] = [PingReq(), Publish(rig.topic(), b"payload")]
+    client.send(*packets * 20)
     for _ in range(20):
         client.expect(PingResp)
         client.expect(Publish)
