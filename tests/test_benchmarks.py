@@ -45,6 +45,17 @@ class MicroTests(BenchmarkTestCase):
         self.assertEqual({name: round(change) for name, change in changes.items()}, {"a": 20, "b": -50})
 
 
+class GrowthTests(BenchmarkTestCase):
+    def test_growths(self) -> None:
+        """Each growth is measured at its sizes: CPU always, memory where the table has a figure for it."""
+        growth = self.module("growth")
+        self.patch(growth, "ROUNDS", 1)
+        for name, (measure, sizes) in growth.GROWTHS.items():
+            cost, memory = measure(min(*sizes, 400))
+            self.assertGreater(cost, 0, name)
+            self.assertGreaterEqual(memory, 0, name)
+
+
 class BrokersTests(BenchmarkTestCase):
     def results(self) -> Any:
         """Two scenarios, one of which the second broker could not do."""

@@ -12,7 +12,6 @@ in bytes is still sent, so that one, however large, can always be in flight.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from math import ceil
 from typing import Final
 
@@ -56,7 +55,7 @@ class OutgoingFlow(Receiver):
     in_flight_size: int  # bytes of the messages that `in_flight` holds
     waiting: WaitingQueue
     send_quota: int  # how many may be unconfirmed on this connection
-    _unsent: OrderedDict[int, Delivery]  # of `in_flight`, what is still to be sent again on this connection
+    _unsent: dict[int, Delivery]  # of `in_flight`, what is to be sent again now; the first last
     _size_quota: int  # bytes of messages in flight at which the next one waits
     _last_packet_id: int
     _aliases: OutboundAliases | None
@@ -71,7 +70,7 @@ class OutgoingFlow(Receiver):
         self.in_flight_size = 0
         self.waiting = WaitingQueue(limits)
         self.send_quota = 0
-        self._unsent = OrderedDict()
+        self._unsent = {}
         self._size_quota = NO_SIZE_QUOTA
         self._last_packet_id = 0
         self._aliases = None
@@ -92,7 +91,7 @@ class OutgoingFlow(Receiver):
         self.send_quota = send_quota
         self._size_quota = self.waiting.limits.size or NO_SIZE_QUOTA
         if self.in_flight:
-            self._unsent = OrderedDict(self.in_flight)
+            self._unsent = dict(reversed(self.in_flight.items()))
         self._form = FORM_MQTT_5 if connection.version == MQTT_5 else 0
         self._aliases = OutboundAliases(topic_alias_maximum) if topic_alias_maximum else None
 
@@ -110,7 +109,7 @@ class OutgoingFlow(Receiver):
         self.pump()
         connection = self.connection
         if connection is not None and self._unsent:
-            for delivery in [one for one in self._unsent.values() if one.message is None]:
+            for delivery in [one for one in reversed(self._unsent.values()) if one.message is None]:
                 del self._unsent[delivery.packet_id]
                 self._send_duplicate(connection, delivery)
 
@@ -362,7 +361,7 @@ class OutgoingFlow(Receiver):
         while unsent and not connection.blocked and sent < PUMP_LIMIT:
             if len(self.in_flight) - len(unsent) >= self.send_quota:
                 break
-            _, delivery = unsent.popitem(last=False)
+            _, delivery = unsent.popitem()
             sent += self._send_duplicate(connection, delivery)
         return sent
 

@@ -31,6 +31,9 @@ class QueueLimits:
         self.qos_0 = qos_0
 
 
+NONE_WAIT: Final[deque[Delivery]] = deque()  # in the place of a queue of one's own: those take 600 bytes each
+
+
 class WaitingQueue:
     """First in, first out; when it is full the oldest QoS 0 message goes first, then what would come in.
 
@@ -57,8 +60,8 @@ class WaitingQueue:
         self.messages = 0
         self.size = 0
         self.qos_0 = 0
-        self._deliveries = deque()
-        self._evictable = deque()
+        self._deliveries = NONE_WAIT
+        self._evictable = NONE_WAIT
         self.limits = limits
 
     def __len__(self) -> int:
@@ -99,7 +102,7 @@ class WaitingQueue:
         self.messages += 1
         self.size += size
         if delivery.qos == 0:
-            self._evictable.append(delivery)
+            self._append_evictable(delivery)
         self._append(delivery)
         return True, evicted
 
@@ -111,7 +114,14 @@ class WaitingQueue:
         self.length += 1
         if delivery.qos == 0:
             self.qos_0 += 1
+        if self._deliveries is NONE_WAIT:
+            self._deliveries = deque()
         self._deliveries.append(delivery)
+
+    def _append_evictable(self, delivery: Delivery) -> None:
+        if self._evictable is NONE_WAIT:
+            self._evictable = deque()
+        self._evictable.append(delivery)
 
     def first(self) -> Delivery | None:
         """The delivery whose turn it is, left in its place."""
@@ -149,7 +159,7 @@ class WaitingQueue:
     def _fill(self, deliveries: list[Delivery]) -> None:
         """Let the queue hold `deliveries` and nothing else: some of those that it held before."""
         self.clear()
-        self._deliveries.extend(deliveries)
+        self._deliveries = deque(deliveries)
         self.length = len(deliveries)
         for delivery in deliveries:
             if delivery.qos == 0:
@@ -158,11 +168,10 @@ class WaitingQueue:
                 self.messages += 1
                 self.size += delivery.size
                 if delivery.qos == 0:
-                    self._evictable.append(delivery)
+                    self._append_evictable(delivery)
 
     def clear(self) -> None:
-        self._deliveries.clear()
-        self._evictable.clear()
+        self._deliveries = self._evictable = NONE_WAIT
         self.length = self.messages = self.size = self.qos_0 = 0
 
     def _forget(self, delivery: Delivery) -> None:
