@@ -290,6 +290,26 @@ def a_message_goes_to_all_that_have_subscribed(rig: Rig) -> None:
 
 
 @statement("MQTT-4.5.0-1")
+def many_messages_at_once_arrive(rig: Rig) -> None:
+    """Of 100 messages that come in one piece all that are acknowledged arrive, in their order."""
+    publisher, subscriber = rig.connect(), rig.connect()
+    subscriber.subscribe(rig.topic(), qos=2)
+    for qos in (1, 2):
+        payloads = [str(number).encode() for number in range(1, 101)]
+        packets = [Publish(rig.topic(), payload, qos, packet_id=int(payload)) for payload in payloads]
+        publisher.send(*packets)
+        for _ in packets:
+            if qos == 1:
+                publisher.expect(PubAck)
+            else:
+                publisher.send(PubRel(publisher.expect(PubRec).packet_id))
+                publisher.expect(PubComp)
+        with about(f"QoS {qos}"):
+            require_equal([subscriber.message().payload for _ in packets], payloads, "the payloads")
+            subscriber.expect_nothing()
+
+
+@statement("MQTT-4.5.0-1")
 def a_message_goes_to_nobody_else(rig: Rig) -> None:
     """A client without a subscription that matches, and one whose session was discarded, is sent nothing."""
     publisher, other, former = rig.connect(), rig.connect(), rig.connect(persistent=True)
