@@ -14,7 +14,7 @@ _NO_WEBSOCKET: Final = "The broker does not listen for WebSocket connections yet
 UNTESTABLE: Final[dict[int, dict[str, str]]] = {
     MQTT_5: {},
     MQTT_3_1_1: {
-        "MQTT-4.8.0-2": "No client can bring a transient error about: what fills a buffer depends on the Server.",
+        "MQTT-4.8.0-2": "No client can bring a transient error about: that depends on the Server.",
         "MQTT-6.0.0-1": _NO_WEBSOCKET,
         "MQTT-6.0.0-2": _NO_WEBSOCKET,
         "MQTT-6.0.0-4": _NO_WEBSOCKET,

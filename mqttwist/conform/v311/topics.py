@@ -72,7 +72,7 @@ def the_number_sign_stands_alone_at_the_end(rig: Rig) -> None:
 
 @statement("MQTT-4.7.1-2", "MQTT-3.3.2-3")
 def the_number_sign_matches_its_parent_and_all_below(rig: Rig) -> None:
-    """# matches the level before it and any number of levels, no other ones."""
+    """A final # matches the level before it and any number of levels below, no other ones."""
     below = ("s/t", "s/t/", "s/t/1", "s/t/1/2", "s/t//", "s/t/1/2/3/4/5/6/7/8")
     others = ("s", "s/", "s/tt", "s/T", "S/t", "t", "s/tt/1", "/s/t")
     topics, not_these = [tuple([rig.topic(label) for label in labels]) for labels in (below, others)]
@@ -93,7 +93,7 @@ def the_plus_sign_occupies_a_level(rig: Rig) -> None:
 
 @statement("MQTT-4.7.1-3", "MQTT-3.3.2-3")
 def the_plus_sign_matches_one_level(rig: Rig) -> None:
-    """+ matches one level, be it empty, and neither none nor two; first, inside and last."""
+    """A + matches one level, be it empty, and neither none nor two; first, inside and last."""
     for label, names, others in (
         ("s/+", ("s/1", "s/", "s/+x".replace("+", "p")), ("s", "s/1/2", "s//", "t/1", "s/1/")),
         ("s/+/p", ("s/1/p", "s//p"), ("s/p", "s/1/2/p", "s/1", "s/1/p/", "s/1/P")),
