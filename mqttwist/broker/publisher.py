@@ -57,12 +57,8 @@ class Publisher:
 
     def received(self, publish: Publish) -> int:
         """Take a PUBLISH; answers the Reason Code of its PUBACK or PUBREC. Raises `ProtocolError`."""
-        if publish.topic_alias:
-            self._aliases.resolve(publish)
-        if publish.subscription_identifiers:
-            raise ProtocolError(0x82, "PUBLISH of a client has a Subscription Identifier", "MQTT-3.3.4-6")
-        if publish.retain and not self._retain_available:
-            raise ProtocolError(0x9A, "PUBLISH with RETAIN", "MQTT-3.2.2-14")
+        if publish.topic_alias or publish.subscription_identifiers:
+            self._read_hop(publish)
         qos = publish.qos
         if qos:
             reason_code = self._flow_answer(publish, qos)
@@ -82,6 +78,13 @@ class Publisher:
         if qos == 2:
             self._session.incoming.received(publish.packet_id)
         return SUCCESS if matched else NO_MATCHING_SUBSCRIBERS
+
+    def _read_hop(self, publish: Publish) -> None:
+        """Take the properties that are for this hop alone."""
+        if publish.topic_alias:
+            self._aliases.resolve(publish)
+        if publish.subscription_identifiers:
+            raise ProtocolError(0x82, "PUBLISH of a client has a Subscription Identifier", "MQTT-3.3.4-6")
 
     def _flow_answer(self, publish: Publish, qos: int) -> int:
         """What a PUBLISH of QoS 1 or 2 is answered that is no new message; `NEW_MESSAGE` for one that is.
@@ -111,7 +114,9 @@ class Publisher:
         return reason_code
 
     def _refusal(self, publish: Publish) -> int:
-        """The Reason Code for a message that is not accepted; 0 for one that is."""
+        """The Reason Code for a message that is not accepted; 0 for one that is. Raises `ProtocolError`."""
+        if publish.retain and not self._retain_available:
+            raise ProtocolError(0x9A, "PUBLISH with RETAIN", "MQTT-3.2.2-14")
         topic_name = publish.topic_name
         if topic_name.count("/") >= self._maximum_topic_levels:
             return ReasonCode.TOPIC_NAME_INVALID.value

@@ -13,7 +13,7 @@ BATCH = 0.0002  # seconds; a peer that was written to less than that ago is left
 BATCHED_SIZE = 16_384  # bytes; what is longer is worth a write of its own
 
 # Bytes of one read: Twisted's own, and what takes its place for a peer that fills it. Four times as much
-# halves the CPU of 64 KiB messages; sixteen times doubles it, as the C library gets each block from the kernel.
+# halves the CPU of 64 KiB messages; sixteen times doubles it: the C library gets such blocks from the kernel.
 READ_SIZE = tcp.Server.bufferSize
 LARGE_READ_SIZE = 4 * READ_SIZE
 SMALL_READ = READ_SIZE // 8

@@ -37,6 +37,7 @@ PAUSE_TRANSPORT_FULL: Final = 3  # the receiver reads more slowly than we write
 # Length and of the Remaining Length at most.
 ALIAS_SIZE: Final = 3 + 1 + 1
 
+PACKET_ID_SIZES: Final = (0, 2, 2)  # bytes of the Packet Identifier, by QoS
 NO_SIZE_QUOTA: Final = 1 << 60
 
 PAUSE_NAMES: Final = ("none", "offline", "send quota", "transport full")
@@ -231,9 +232,7 @@ class OutgoingFlow(Receiver):
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
     ) -> int:
         """Put a PUBLISH with DUP 0 into the outbox; its size in bytes, 0 when it must not be sent."""
-        if self._form and (
-            grant.identifiers or message.message_expiry_interval >= 0 or self._aliases is not None
-        ):
+        if self._form and self._looks_different(message, grant):
             return self._send_adapted(connection, message, grant, qos, packet_id)
         key = self._form | qos
         if message.retain and grant.retain_as_published:  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
@@ -243,7 +242,7 @@ class OutgoingFlow(Receiver):
         else:
             form = message.form(key)
             head, tail = form.head, form.tail
-        size = len(head) + len(tail) + (2 if qos else 0)
+        size = len(head) + len(tail) + PACKET_ID_SIZES[qos]
         if size > connection.peer_maximum_packet_size:
             return self._drop(drop.PACKET_TOO_LARGE)
         if message.expires_at and message.expires_at <= connection.turn.now:
@@ -256,6 +255,10 @@ class OutgoingFlow(Receiver):
             connection.send(tail)
         connection.metrics.publishes_sent += 1
         return size
+
+    def _looks_different(self, message: Message, grant: Grant) -> bool:
+        """Whether this receiver, of MQTT 5.0, gets properties that others don't."""
+        return message.message_expiry_interval >= 0 or self._aliases is not None or len(grant.identifiers) > 0
 
     def _send_adapted(
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int

@@ -100,7 +100,7 @@ class Publish(Message):
         qos = first_byte >> 1 & 3
         retain = first_byte & RETAIN != 0
         publish = Publish(topic_name, data[start:end] if qos == 0 else b"", qos, retain)
-        form = qos | FORM_RETAIN if retain else qos
+        form = qos | (first_byte & RETAIN) * FORM_RETAIN
         if qos:
             index = publish._decode_packet_id(data, index, end)
             publish.dup = first_byte & DUP != 0

@@ -54,10 +54,10 @@ class TCPTransport(StringTransport):
         if self.producer is not None and self.full_at is not None and len(self.value()) > self.full_at:
             self.producer.pauseProducing()
 
-    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802 - Twisted's
+    def setTcpNoDelay(self, enabled: bool) -> None:
         self.calls.append(f"setTcpNoDelay {enabled}")
 
-    def loseWriteConnection(self) -> None:  # noqa: N802 - Twisted's
+    def loseWriteConnection(self) -> None:
         self.calls.append("loseWriteConnection")
 
     def loseConnection(self) -> None:
