@@ -77,11 +77,11 @@ class Checks:
 
 @cache
 def checks(version: int) -> tuple[Check, ...]:
-    """All checks of protocol `version` (4 or 5), section by section."""
+    """All checks of protocol `version` (4 or 5), module by module, whichever was imported first."""
     package = importlib.import_module(f"mqttwist.conform.{PACKAGES[version]}")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return tuple(package.CHECKS)
+    return tuple(sorted(package.CHECKS, key=lambda check: check.name.rpartition(".")[0]))
 
 
 def checks_in(version: int, module: str) -> tuple[Check, ...]:
