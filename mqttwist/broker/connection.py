@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from mqttwist.broker.admission import Admission
 from mqttwist.broker.deadlines import Deadline
 from mqttwist.broker.doors import Authority
+from mqttwist.broker.keep_alive import KeepAlive
 from mqttwist.broker.publisher import Publisher
 from mqttwist.broker.subscriber import Subscriber
 from mqttwist.session.connection import (
@@ -64,7 +65,7 @@ class ServerConnection(Connection):
     """One client's Network Connection, as the Server sees it."""
 
     __slots__ = (
-        "_broker", "_keep_alive_due", "_login_is_pending", "_on_end", "_publisher", "_subscriber", "_timeout",
+        "_broker", "_keep_alive", "_login_is_pending", "_on_end", "_publisher", "_subscriber", "_timeout",
         "cancel_login", "connect", "session",
     )  # fmt: skip
 
@@ -74,7 +75,7 @@ class ServerConnection(Connection):
     _publisher: Publisher | None  # what the client does, once it is accepted
     _subscriber: Subscriber | None
     _timeout: Deadline | None
-    _keep_alive_due: Deadline | None
+    _keep_alive: KeepAlive | None
     _login_is_pending: bool
     _on_end: Callable[[], object] | None
     cancel_login: Callable[[], object] | None  # set by a login that takes its time; called if the client goes
@@ -88,7 +89,7 @@ class ServerConnection(Connection):
         self._broker = broker
         self._publisher = None
         self._subscriber = None
-        self._keep_alive_due = None
+        self._keep_alive = None
         self._login_is_pending = False
         self._on_end = None
         self.cancel_login = None
@@ -204,7 +205,9 @@ class ServerConnection(Connection):
         session.outgoing.resume()
         self._broker.router.offer_waiting(session)
         self.last_received = self.turn.now  # while the login was waited for, nothing was read
-        self._watch_keep_alive(connack.properties.server_keep_alive or connect.keep_alive)
+        keep_alive = connack.properties.server_keep_alive or connect.keep_alive
+        if keep_alive:
+            self._keep_alive = KeepAlive(self, self._broker.deadlines, keep_alive)
         self._broker.observer.connected(self, connack.session_present)
         connect.password = None  # what is not needed any more may be large, or secret
         connect.properties.user_properties = ()
@@ -245,28 +248,6 @@ class ServerConnection(Connection):
         if self._timeout is not None:
             self._timeout.cancel()
             self._timeout = None
-
-    # Keep alive (3.1.2.10)
-
-    def _watch_keep_alive(self, keep_alive: int) -> None:
-        if keep_alive:
-            limit = keep_alive * 1.5
-            self._keep_alive_due = self._broker.deadlines.at(
-                self.last_received + limit, lambda now: self._check_keep_alive(now, limit)
-            )
-
-    def _check_keep_alive(self, now: float, limit: float) -> None:
-        due = self.last_received + limit
-        if due > now:
-            self._keep_alive_due = self._broker.deadlines.at(
-                due, lambda later: self._check_keep_alive(later, limit)
-            )
-            return
-        self._keep_alive_due = None
-        if self.reading_is_paused:  # what it may have said was not read
-            self.disconnect(ReasonCode.QUOTA_EXCEEDED.value, f"has not read what was sent for {limit:g} s")
-        else:  # [MQTT-3.1.2-22]
-            self.disconnect(ReasonCode.KEEP_ALIVE_TIMEOUT.value, f"nothing heard for {limit:g} s")
 
     # PUBLISH and its acknowledgements (3.3 - 3.7)
 
@@ -429,9 +410,9 @@ class ServerConnection(Connection):
 
     def _leave(self) -> None:
         self._cancel_timeout()
-        if self._keep_alive_due is not None:
-            self._keep_alive_due.cancel()
-            self._keep_alive_due = None
+        if self._keep_alive is not None:
+            self._keep_alive.cancel()
+            self._keep_alive = None
         was_authenticating = self.state == AUTHENTICATING
         self.close()
         self._broker.disconnected(self)
