@@ -149,6 +149,23 @@ def pubrec_again_is_answered_with_pubrel(rig: Rig) -> None:
     client.expect_nothing()
 
 
+@statement("MQTT-4.3.2-1", "MQTT-4.3.3-1")
+def an_acknowledgement_of_another_kind_counts_not(rig: Rig) -> None:
+    """Only PUBACK completes QoS 1 and only PUBREC, then PUBCOMP, QoS 2; after another it is sent again."""
+    publisher = rig.connect()
+    for qos, wrong in ((1, PubRec), (1, PubComp), (2, PubAck), (2, PubComp)):
+        client = rig.connect(persistent=True)
+        client.subscribe(rig.topic(), qos=2)
+        publisher.publish(rig.topic(), b"payload", qos)
+        packet_id = client.expect(Publish).packet_id
+        client.send(wrong(packet_id))
+        client.take_in()
+        client = resumed(rig, client)
+        with about(f"{wrong.__name__} for QoS {qos}"):
+            require_equal(client.expect(Publish).packet_id, packet_id, "the Packet Identifier")
+        rig.connect(client.client_id).disconnect()
+
+
 @statement("MQTT-4.3.3-2")
 def publish_of_qos_2_is_accepted_once(rig: Rig) -> None:
     """PUBLISH with QoS 2 is answered with PUBREC each time until PUBREL, and goes to its subscribers once."""

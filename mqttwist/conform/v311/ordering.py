@@ -97,6 +97,25 @@ def what_waited_comes_in_its_order(rig: Rig) -> None:
         rig.connect(subscriber.client_id).disconnect()
 
 
+@statement("MQTT-4.6.0-6", send_maximum=3)
+def what_waits_behind_others_comes_in_its_order(rig: Rig) -> None:
+    """Messages that wait until others are acknowledged come in their order, and before newer ones."""
+    for qos in (1, 2):
+        publisher, subscriber = rig.connect(), rig.connect()
+        subscriber.subscribe(rig.topic(), qos=qos)
+        payloads = [str(number).encode() for number in range(60)]
+        came: list[bytes] = []
+        for number, payload in enumerate(payloads):
+            publisher.publish(rig.topic(), payload, qos)
+            if number > 30 and number % 3 == 0:
+                came.append(subscriber.message().payload)
+        came += [subscriber.message().payload for _ in range(60 - len(came))]
+        with about(f"QoS {qos}"):
+            require_equal(came, payloads, "the payloads")
+            subscriber.expect_nothing()
+        subscriber.disconnect()
+
+
 @statement("MQTT-4.6.0-6")
 def publish_is_sent_again_in_its_order(rig: Rig) -> None:
     """PUBLISH packets are sent again in the order in which they were sent, at QoS 1 and 2, each time."""

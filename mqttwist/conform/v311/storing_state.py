@@ -50,6 +50,22 @@ def what_was_received_with_qos_2_is_stored(rig: Rig) -> None:
     watcher.expect_nothing()
 
 
+@statement("MQTT-4.1.0-1", send_maximum=5)
+def what_waits_behind_others_is_stored(rig: Rig) -> None:
+    """Messages that wait until others are acknowledged come on a later connection, in their order."""
+    publisher, client = rig.connect(), rig.connect(persistent=True)
+    client.subscribe(rig.topic(), qos=1)
+    payloads = [str(number).encode() for number in range(60)]  # Mosquitto, for one, sends 20 at a time
+    for payload in payloads:
+        publisher.publish(rig.topic(), payload, 1)
+    rig.settle(publisher)
+    for _ in (1, 2):
+        client.drop()
+        client = rig.connect(client.client_id, persistent=True)
+    require_equal([client.message().payload for _ in payloads], payloads, "the payloads")
+    client.expect_nothing()
+
+
 @statement("MQTT-4.1.0-1", slow=True)
 def a_session_is_stored_while_its_client_is_away(rig: Rig) -> None:
     """A session with Clean Session 0 is there after some time, with all of its state."""
