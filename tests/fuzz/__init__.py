@@ -1,0 +1,1 @@
+"""Fuzzing: targets that any fuzzer can drive, a small corpus, and a runner for Atheris."""
