@@ -6,7 +6,7 @@ from mqttwist.conform.client import Client
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import statement
 from mqttwist.conform.verdict import about, require, require_equal
-from mqttwist.wire.acknowledge import PubAck
+from mqttwist.wire.acknowledge import PubAck, PubRel
 from mqttwist.wire.publish import Publish
 
 
@@ -76,16 +76,20 @@ def a_new_message_with_qos_1_has_an_unused_packet_identifier(rig: Rig) -> None:
 @statement("MQTT-4.3.2-2")
 def a_message_with_qos_1_begins_with_0x32(rig: Rig) -> None:
     """The first byte is 0x32, or 0x33 for one that is retained, though its publisher has set DUP."""
-    client, publisher = rig.connect(), rig.connect()
-    client.subscribe(rig.topic(), qos=1, retain_as_published=True)
-    for number, (qos, dup) in enumerate(((1, False), (1, True), (2, False)), 1):
-        for retain in (False, True):
-            packet_id = 2 * number + retain
-            publisher.send(Publish(rig.topic(), b"", qos, retain, packet_id=packet_id, dup=dup))
-            if qos == 2:
-                publisher.send(bytes((0x62, 2, 0, packet_id)))
-            client.message()
-            require_equal(client.packet_bytes[0], 0x32 | retain, f"the first byte, from QoS {qos}, DUP {dup}")
+    publisher = rig.connect()
+    for identifier in (0, 7):
+        client = rig.connect()
+        client.subscribe(rig.topic(), 1, identifier, retain_as_published=True, retain_handling=2)
+        for number, (qos, dup) in enumerate(((1, False), (1, True), (2, False)), 1):
+            for retain in (False, True):
+                packet_id = 2 * number + retain
+                publisher.send(Publish(rig.topic(), b"", qos, retain, packet_id=packet_id, dup=dup))
+                if qos == 2:
+                    publisher.send(PubRel(packet_id))
+                client.message()
+                first = client.packet_bytes[0]
+                require_equal(first, 0x32 | retain, f"the first byte, from QoS {qos}, DUP {dup}")
+        client.disconnect()
 
 
 @statement("MQTT-4.3.2-3")

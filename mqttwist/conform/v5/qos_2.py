@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mqttwist.conform.client import Client
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import statement
@@ -15,7 +17,7 @@ from mqttwist.wire.publish import Publish
 # The Server as the sender
 
 
-def sent_one(rig: Rig, label: str = "topic", **properties: int) -> tuple[Client, Publish]:
+def sent_one(rig: Rig, label: str = "topic", **properties: Any) -> tuple[Client, Publish]:
     """A client with a session that was sent a message with QoS 2, and that message."""
     client, publisher = rig.connect(persistent=True), rig.connect()
     client.subscribe(rig.topic(label), qos=2)
@@ -62,12 +64,21 @@ def a_packet_identifier_is_in_use_until_pubcomp(rig: Rig) -> None:
 @statement("MQTT-4.3.3-2")
 def a_message_with_qos_2_begins_with_0x34(rig: Rig) -> None:
     """The first byte is 0x34, or 0x35 for one that is retained, though its publisher has set DUP."""
-    client, publisher = rig.connect(), rig.connect()
-    client.subscribe(rig.topic(), qos=2, retain_as_published=True)
-    for packet_id, dup, retain in ((1, False, False), (2, True, False), (3, False, True), (4, True, True)):
-        publisher.send(Publish(rig.topic(), b"", 2, retain, packet_id=packet_id, dup=dup), PubRel(packet_id))
-        client.message()
-        require_equal(client.packet_bytes[0], 0x34 | retain, f"the first byte, from DUP {dup}")
+    publisher = rig.connect()
+    for identifier in (0, 7):
+        client = rig.connect()
+        client.subscribe(rig.topic(), 2, identifier, retain_as_published=True, retain_handling=2)
+        for packet_id, dup, retain in (
+            (1, False, False),
+            (2, True, False),
+            (3, False, True),
+            (4, True, True),
+        ):
+            publish = Publish(rig.topic(), b"", 2, retain, packet_id=packet_id, dup=dup)
+            publisher.send(publish, PubRel(packet_id))
+            client.message()
+            require_equal(client.packet_bytes[0], 0x34 | retain, f"the first byte, from DUP {dup}")
+        client.disconnect()
 
 
 @statement("MQTT-4.3.3-3")
