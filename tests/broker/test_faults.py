@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mqttwist.broker.settings import Settings
+from mqttwist.wire.acknowledge import PubAck
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.control import Disconnect
 from mqttwist.wire.packet import AUTH, CONNECT
+from mqttwist.wire.publish import Publish
 from mqttwist.wire.reasons import REASON_CODES
 from tests.broker.harness import BrokerTestCase, TestClient
 from tests.wire.vectors import BEFORE_CONNECT, FAULTS, LENGTH_FAULTS, Fault
@@ -21,24 +23,36 @@ def expected_code(fault: Fault, version: int) -> int:
     return fault.reason_code
 
 
-class FaultTests(BrokerTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.limits = Settings()
+class HealthyTestCase(BrokerTestCase):
+    """A client is at fault, and a healthy one is there before and after."""
 
-    def begin(self, fault: Fault) -> TestClient:
-        """A broker with the limits of the vector, and a healthy client that subscribes to everything."""
-        size = max(min(fault.maximum_packet_size, 16 << 20), 1024)
-        self.start(Settings(maximum_packet_size=size))
+    def begin(self, settings: Settings | None = None, topic_filter: str = "#") -> TestClient:
+        """A broker, and a healthy client that subscribes at QoS 1, if `settings` let it."""
+        self.start(settings)
+        self.qos = min(1, self.broker.settings.maximum_qos)
         healthy = self.connected("healthy")
-        healthy.subscribe("#")
+        self.assertEqual(healthy.subscribe(topic_filter, qos=self.qos).reason_codes, [self.qos])
         return healthy
 
-    def check_healthy(self, healthy: TestClient) -> None:
-        self.assertEqual(healthy.payloads(), [])
-        healthy.publish("still", b"alive")
-        self.assertEqual(healthy.payloads(), [b"alive"])
+    def check_healthy(self, healthy: TestClient, topic_name: str = "still") -> None:
+        """It was sent nothing so far, still gets its messages at QoS 1, and nobody else is there."""
+        self.assertEqual(healthy.take(), [])
+        packet_id = healthy.publish(topic_name, b"alive", self.qos)
+        if self.qos:
+            self.assertEqual(healthy.take_one(PubAck), PubAck(packet_id))
+        message = healthy.take_one(Publish)
+        expected = topic_name, b"alive", self.qos
+        self.assertEqual((message.topic_name, message.payload, message.qos), expected)
+        healthy.ack(message)
+        self.assertEqual(healthy.take(), [])
         self.assertEqual(self.broker.connection_count, 1)
+
+
+class FaultTests(HealthyTestCase):
+    def begin_for(self, fault: Fault) -> TestClient:
+        """A broker with the limit of the vector; what can't be set stays at the least that can."""
+        size = max(min(fault.maximum_packet_size, 16 << 20), 1024)
+        return self.begin(Settings(maximum_packet_size=size))
 
     def feed(self, client: TestClient, data: bytes, bytewise: bool) -> None:
         for piece in [data[n : n + 1] for n in range(len(data))] if bytewise else [data]:
@@ -56,7 +70,7 @@ class FaultTests(BrokerTestCase):
                     if bytewise and len(fault.data) > 5000:
                         continue
                     with self.subTest(fault.name, version=version, bytewise=bytewise):
-                        healthy = self.begin(fault)
+                        healthy = self.begin_for(fault)
                         client = self.connected("faulty", version)
                         self.feed(client, fault.data, bytewise)
                         code = expected_code(fault, version)
@@ -75,7 +89,7 @@ class FaultTests(BrokerTestCase):
                     if bytewise and len(fault.data) > 5000:
                         continue
                     with self.subTest(fault.name, version=version, bytewise=bytewise):
-                        healthy = self.begin(fault)
+                        healthy = self.begin_for(fault)
                         client = self.client(version or 5)
                         self.feed(client, fault.data, bytewise)
                         self.check_refused(client, fault, version)
@@ -84,8 +98,11 @@ class FaultTests(BrokerTestCase):
     def check_refused(self, client: TestClient, fault: Fault, version: int) -> None:
         self.assertEqual(client.transport.closed, 1)
         self.assertEqual([code for code, _ in self.observer.of("faulted")], [fault.reason_code])
-        if fault.reason_code == 0x84 or version != 5:
+        if fault.reason_code == 0x84:
             return  # what is said then, `test_connection` tests
+        if version != 5:
+            self.assertEqual(client.transport.data, b"")
+            return
         said = [one.reason_code for one in client.take() if isinstance(one, ConnAck)]
         self.assertIn(said, ([fault.reason_code], []))
         if not said:  # the fault stands before the version
@@ -97,7 +114,7 @@ class FaultTests(BrokerTestCase):
             if fault.versions != BEFORE_CONNECT:
                 continue
             with self.subTest(fault.name):
-                healthy = self.begin(fault)
+                healthy = self.begin_for(fault)
                 client = self.client()
                 client.send_bytes(fault.data)
                 self.assertEqual((client.transport.data, client.transport.closed), (b"", 1))
@@ -105,8 +122,7 @@ class FaultTests(BrokerTestCase):
 
     def test_lengths_that_do_not_add_up(self) -> None:
         """Valid packets that were cut or made longer: the client is sent away, nothing else happens."""
-        healthy = self.connected("healthy")
-        healthy.subscribe("healthy/#")
+        healthy = self.begin(topic_filter="healthy/#")
         for fault in LENGTH_FAULTS:
             if not fault.from_client or fault.data[0] == CONNECT << 4:
                 continue
@@ -117,10 +133,17 @@ class FaultTests(BrokerTestCase):
                     self.assertTrue(client.is_closed)
                     said = [one.reason_code for one in client.take() if isinstance(one, Disconnect)]
                     self.assertEqual(said, [expected_code(fault, version)] if version == 5 else [])
-        self.check_healthy_only(healthy)
+        self.check_healthy(healthy, "healthy/still")
 
-    def check_healthy_only(self, healthy: TestClient) -> None:
-        healthy.take()
-        healthy.publish("healthy/still", b"alive")
-        self.assertEqual(healthy.payloads(), [b"alive"])
-        self.assertEqual(self.broker.connection_count, 1)
+    def test_connects_whose_lengths_do_not_add_up(self) -> None:
+        """A CONNECT that was cut or made longer: CONNACK with 0x81 in MQTT 5.0, a plain close in 3.x."""
+        healthy = self.begin()
+        for fault in LENGTH_FAULTS:
+            if fault.data[0] != CONNECT << 4:
+                continue
+            with self.subTest(fault.name):
+                self.observer.events.clear()
+                client = self.client(5)
+                client.send_bytes(fault.data)
+                self.check_refused(client, fault, fault.versions[0])
+        self.check_healthy(healthy)
