@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mqttwist.conform import raw
-from mqttwist.conform.client import AnyPacket, Client
+from mqttwist.conform.client import Client
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v311 import statement
-from mqttwist.conform.verdict import about, require, require_equal
-from mqttwist.wire.acknowledge import PubComp, PubRec, PubRel
-from mqttwist.wire.control import Disconnect, PingReq, PingResp
+from mqttwist.conform.verdict import about, require_equal
+from mqttwist.wire.control import PingReq, PingResp
 from mqttwist.wire.packet import frame
 from mqttwist.wire.publish import Publish
-from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions
 
 
 def faults(rig: Rig) -> Mapping[str, bytes]:
@@ -126,32 +124,3 @@ def no_extension_is_needed(rig: Rig) -> None:
             client.connected()
             with about(f"Clean Session {int(not persistent)}, connection {number}"):
                 whole_conversation(rig, client)
-
-
-@statement("MQTT-7.1.1-1")
-def the_transport_is_a_stream_of_bytes(rig: Rig) -> None:
-    """Packets may come byte by byte or many in one piece, and large messages come whole, both ways."""
-    subscriber = rig.connect()
-    subscriber.subscribe(rig.topic(), qos=2)
-    client = rig.open()
-    packets: list[AnyPacket] = [
-        rig.connect_packet(),
-        Publish(rig.topic(), b"one"),
-        Publish(rig.topic(), b"two", 2, packet_id=1),
-        PubRel(1),
-        Subscribe(2, [SubscriptionOptions(rig.topic("mine"))]),
-        PingReq(),
-    ]
-    for packet in packets:
-        for byte in packet.encode(rig.version):
-            client.send(bytes((byte,)))
-    client.connected()
-    require_equal(client.expect_next(PubRec).packet_id, 1, "the Packet Identifier of PUBREC")
-    require_equal(client.expect_next(PubComp).packet_id, 1, "the Packet Identifier of PUBCOMP")
-    client.expect_next(SubAck)
-    client.expect_next(PingResp)
-    require_equal([subscriber.message().payload for _ in range(2)], [b"one", b"two"], "what came")
-    large = bytes(range(256)) * 4000
-    client.send(*packets[1:], Publish(rig.topic(), large), Disconnect())
-    came = [subscriber.message().payload for _ in range(3)]
-    require(came == [b"one", b"two", large], f"messages of {[len(one) for one in came]} bytes came")

@@ -1,4 +1,4 @@
-"""3.12 PINGREQ and 3.14 DISCONNECT. That DISCONNECT deletes the Will stands beside the checks of the Will."""
+"""3.14 DISCONNECT. That DISCONNECT deletes the Will stands beside the checks of the Will."""
 
 from __future__ import annotations
 
@@ -6,35 +6,9 @@ from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5.connect_wills import sent, watching, will
 from mqttwist.conform.v311 import statement
 from mqttwist.conform.verdict import about, require, require_equal
-from mqttwist.wire.control import Disconnect, PingReq, PingResp
+from mqttwist.wire.control import Disconnect, PingReq
 from mqttwist.wire.packet import DISCONNECT, frame
 from mqttwist.wire.publish import Publish
-
-
-@statement("MQTT-3.12.4-1")
-def pingreq_is_answered(rig: Rig) -> None:
-    """The Server answers each PINGREQ with a PINGRESP, one for one, between other packets and at once."""
-    client = rig.connect(keep_alive=60)
-    for _ in range(3):
-        client.send(PingReq())
-        client.expect_next(PingResp)
-        require_equal(client.packet_bytes, b"\xd0\0", "PINGRESP")
-    client.subscribe(rig.topic(), qos=2)
-    client.send(*[PingReq()] * 50)
-    for _ in range(50):
-        client.expect_next(PingResp)
-    client.expect_nothing()
-
-
-@statement("MQTT-3.12.4-1")
-def pingreq_is_answered_while_messages_are_on_their_way(rig: Rig) -> None:
-    """PINGREQ is answered while the client has messages to acknowledge, and to release."""
-    client = rig.connect()
-    client.subscribe(rig.topic(), qos=1)
-    client.publish(rig.topic(), b"payload", 1)
-    client.send(Publish(rig.topic("mine"), b"payload", 2, packet_id=99), PingReq())
-    client.expect(PingResp)
-    client.expect(Publish)
 
 
 @statement("MQTT-3.14.1-1", "MQTT-3.1.2-8")
