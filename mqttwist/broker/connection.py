@@ -259,12 +259,10 @@ class ServerConnection(Connection):
         if reason_code >= 0x80:
             self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
         if publish.qos:
-            self._acknowledge(PUBACK if publish.qos == 1 else PUBREC, publish.packet_id, reason_code)
-
-    def _acknowledge(self, packet_type: int, packet_id: int, reason_code: int) -> None:
-        """Send PUBACK, PUBREC or PUBCOMP; before MQTT 5.0 none can say no (3.1.1: [MQTT-3.3.5-2])."""
-        self.send(acknowledge(packet_type, packet_id, reason_code, self.version))
-        self.metrics.others_sent += 1
+            # Before MQTT 5.0 an acknowledgement can't say no (3.1.1: [MQTT-3.3.5-2]).
+            packet_type = PUBACK if publish.qos == 1 else PUBREC
+            self.send(acknowledge(packet_type, publish.packet_id, reason_code, self.version))
+            self.metrics.others_sent += 1
 
     def _acknowledgement_received(self) -> None:
         decoder = self.decoder
@@ -281,7 +279,9 @@ class ServerConnection(Connection):
         decoder = self.decoder
         packet_id, _ = read_acknowledgement(PUBREL, decoder.data, decoder.body, decoder.end, self.version)
         known = self.session is not None and self.session.incoming.release(packet_id)
-        self._acknowledge(PUBCOMP, packet_id, SUCCESS if known else 0x92)  # [MQTT-4.3.3-11]
+        reason_code = SUCCESS if known else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND.value
+        self.send(acknowledge(PUBCOMP, packet_id, reason_code, self.version))  # [MQTT-4.3.3-11]
+        self.metrics.others_sent += 1
 
     # SUBSCRIBE and UNSUBSCRIBE (3.8 - 3.11)
 
