@@ -16,6 +16,9 @@ UNTESTABLE: Final[dict[int, dict[str, str]]] = {
         "MQTT-3.15.2-2": "The Server supports no Authentication Method, so that it never sends AUTH.",
         "MQTT-3.15.2-3": "The Server supports no Authentication Method, so that it never sends AUTH.",
         "MQTT-4.12.0-2": "The Server supports no Authentication Method, so that it never sends AUTH.",
+        "MQTT-6.0.0-1": "The Server does not listen for WebSocket connections yet.",
+        "MQTT-6.0.0-2": "The Server does not listen for WebSocket connections yet.",
+        "MQTT-6.0.0-4": "The Server does not listen for WebSocket connections yet.",
     },
     MQTT_3_1_1: {
         "MQTT-4.8.0-2": "No client can bring a transient error about: that depends on the Server.",
