@@ -9,16 +9,17 @@ from typing import Final
 
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
 
+_NO_AUTH: Final = "The broker supports no Authentication Method, so that it never sends AUTH."
 _NO_WEBSOCKET: Final = "The broker does not listen for WebSocket connections yet."
 
 UNTESTABLE: Final[dict[int, dict[str, str]]] = {
     MQTT_5: {
-        "MQTT-3.15.2-2": "The Server supports no Authentication Method, so that it never sends AUTH.",
-        "MQTT-3.15.2-3": "The Server supports no Authentication Method, so that it never sends AUTH.",
-        "MQTT-4.12.0-2": "The Server supports no Authentication Method, so that it never sends AUTH.",
-        "MQTT-6.0.0-1": "The Server does not listen for WebSocket connections yet.",
-        "MQTT-6.0.0-2": "The Server does not listen for WebSocket connections yet.",
-        "MQTT-6.0.0-4": "The Server does not listen for WebSocket connections yet.",
+        "MQTT-3.15.2-2": _NO_AUTH,
+        "MQTT-3.15.2-3": _NO_AUTH,
+        "MQTT-4.12.0-2": _NO_AUTH,
+        "MQTT-6.0.0-1": _NO_WEBSOCKET,
+        "MQTT-6.0.0-2": _NO_WEBSOCKET,
+        "MQTT-6.0.0-4": _NO_WEBSOCKET,
     },
     MQTT_3_1_1: {
         "MQTT-4.8.0-2": "No client can bring a transient error about: that depends on the Server.",
