@@ -1,8 +1,8 @@
 """Packets that are right in themselves and wrong where they stand, sent to the broker in every version.
 
-With `test_faults`, whose packets are wrong in themselves, this is what a client can do wrong: some 8,000 streams
-of bytes, with the versions some 9,400 cases. For each it is checked what the broker answers, and that a healthy
-client still gets its messages at QoS 1.
+With `test_faults`, whose packets are wrong in themselves, this is what a client can do wrong: some 8,000
+streams of bytes, with the versions some 9,400 cases. For each it is checked what the broker answers, and that
+a healthy client still gets its messages at QoS 1.
 """
 
 from __future__ import annotations

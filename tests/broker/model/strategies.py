@@ -23,7 +23,7 @@ filters = st.sampled_from(FILTERS)
 qos_levels = st.sampled_from([0, 1, 1, 2, 2])
 mostly = st.sampled_from([True, True, True, False])
 seldom = st.sampled_from([False, False, False, True])
-expiries = st.sampled_from([None, None, None, 0, 5, 60])
+expiries = st.sampled_from([None, None, None, 0, 5, 60, 60])
 sizes = st.one_of(st.just(ALL), st.integers(1, 40))
 
 
@@ -49,19 +49,22 @@ def connects(draw: DrawFn) -> Connect:
     return connect
 
 
+def lasting_connect(version: int, receive_maximum: int | None) -> Connect:
+    """A CONNECT that goes on with a session, or begins one that does not expire."""
+    connect = Connect("", version, False)
+    if version == 5:
+        connect.properties = Properties(
+            session_expiry_interval=NO_EXPIRY, receive_maximum=receive_maximum, topic_alias_maximum=1
+        )
+    return connect
+
+
 @st.composite
 def lasting_connects(draw: DrawFn) -> list[Connect]:
-    """Two that begin sessions which do not expire, one at least of 5.0."""
+    """Two of these, one at least of 5.0."""
     receive_maximum = draw(st.sampled_from([None, 1, 2]))
-    connects = []
-    for version in draw(st.sampled_from([(4, 5), (5, 4), (5, 5), (5, 5)])):
-        connect = Connect("", version, False)
-        if version == 5:
-            connect.properties = Properties(
-                session_expiry_interval=NO_EXPIRY, receive_maximum=receive_maximum, topic_alias_maximum=1
-            )
-        connects.append(connect)
-    return connects
+    versions = draw(st.sampled_from([(4, 5), (5, 4), (5, 5), (5, 5)]))
+    return [lasting_connect(version, receive_maximum) for version in versions]
 
 
 @st.composite
