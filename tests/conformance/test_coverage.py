@@ -16,7 +16,7 @@ from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 # The chapters that are not finished, as the sections of their statements begin.
-UNFINISHED = {
+UNFINISHED: dict[int, tuple[str, ...]] = {
     MQTT_5: (),
     MQTT_3_1_1: (),
 }  # fmt: skip

@@ -150,7 +150,7 @@ def a_session_expiry_interval_where_connect_had_none_is_no_disconnect(rig: Rig) 
                 require(not client.connack.session_present, "the session was kept")
 
 
-@statement("MQTT-4.13.1-1", "MQTT-4.13.2-1")
+@statement("MQTT-4.13.1-1")
 def an_error_in_connect_closes_the_connection(rig: Rig) -> None:
     """An error in CONNECT closes the connection, after CONNACK with 0x80 and above or without a word."""
     other = rig.connect()
