@@ -99,7 +99,7 @@ class ServerConnection(Connection):
 
     # Packets
 
-    def packet_received(self) -> None:
+    def packet_received(self) -> bool:
         decoder = self.decoder
         data = decoder.data
         start = decoder.start
@@ -107,15 +107,15 @@ class ServerConnection(Connection):
         if packet_type == PUBLISH and self.state == CONNECTED:
             # The commonest packet takes the straight way.
             self._publish_received(Publish.decode(data, start, decoder.body, decoder.end, self.version))
-            return
-        self.metrics.others_received += 1
+            return True
         if PUBACK <= packet_type <= PUBCOMP and packet_type != PUBREL and self.state == CONNECTED:
             self._acknowledgement_received()  # the next commonest
-            return
+            return False
         receiver = RECEIVERS[self.state].get(packet_type)
         if receiver is None:
             raise self._illegal(packet_type)
         receiver(self)
+        return False
 
     def _illegal(self, packet_type: int) -> ProtocolError:
         name = PACKET_NAMES[packet_type]

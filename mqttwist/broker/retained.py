@@ -25,12 +25,18 @@ class RetainedMessages:
         kept = self._places.get(topic_name)
         return None if kept is None else kept.message
 
-    def set(self, message: Message, publisher: str = "") -> None:
+    def set(self, message: Message, publisher: str = "") -> Kept:
         """Keep `message` of the client `publisher` in the place of the one its topic had [MQTT-3.3.1-5].
 
         Where the old one was to be sent because of a SUBSCRIBE, it is not any more.
         """
-        before = self._places.put(message.topic_name, Kept(message, publisher))
+        kept = Kept(message, publisher)
+        self.take_up(message.topic_name, kept)
+        return kept
+
+    def take_up(self, topic_name: str, kept: Kept) -> None:
+        """Take the place of a topic as it is: from a store, with what was to be sent of it."""
+        before = self._places.put(topic_name, kept)
         if before is None:
             self._count += 1
         else:

@@ -55,9 +55,10 @@ class Router:
         self._drops = drops
         self._maximum_retained = maximum_retained
         self._retained_expiry = {}
-        for message in store.retained():
-            self.retained.set(message)
-            self._expire_retained_later(message)
+        for kept in store.retained():
+            if kept.message is not None:
+                self.retained.take_up(kept.message.topic_name, kept)
+                self._expire_retained_later(kept.message)
 
     # Publishing
 
@@ -101,9 +102,9 @@ class Router:
             if self.retained.remove(message.topic_name):
                 self._store.retained_changed(message.topic_name, None)
             return
-        self.retained.set(message, "" if publisher is None else publisher.client_id)
+        kept = self.retained.set(message, "" if publisher is None else publisher.client_id)
         if not message.topic_name.startswith("$SYS/"):  # the figures of a broker end with it
-            self._store.retained_changed(message.topic_name, message)
+            self._store.retained_changed(message.topic_name, kept)
         self._expire_retained_later(message)
 
     def _expire_retained_later(self, message: Message) -> None:

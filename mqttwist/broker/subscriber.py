@@ -12,10 +12,20 @@ from mqttwist.session.metrics import Drops
 from mqttwist.session.session import Session, Subscription
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.subscribe import SubscriptionOptions
+from mqttwist.wire.topics import check_topic_filter
 
 SUCCESS: Final = 0x00
 NO_SUBSCRIPTION_EXISTED: Final = 0x11
 REPLAY_LIMIT: Final = 100_000  # messages that may wait when retained ones are asked for, beside all retained
+
+
+def _is_for_us(options: SubscriptionOptions) -> bool:
+    """Whether we can tell what a filter asks for: in 3.x `$share/` may stand before anything."""
+    try:
+        check_topic_filter(options.topic_filter)
+    except ValueError:
+        return False
+    return True
 
 
 class Subscriber:
@@ -57,7 +67,7 @@ class Subscriber:
     def _refusal(self, options: SubscriptionOptions) -> int:
         authority = self._authority
         subscriptions = self._session.subscriptions
-        if options.topic_filter.count("/") >= self._settings.maximum_topic_levels:
+        if options.topic_filter.count("/") >= self._settings.maximum_topic_levels or not _is_for_us(options):
             return ReasonCode.TOPIC_FILTER_INVALID.value
         if authority is not None and not authority.may_subscribe(options.topic_filter, options.qos):
             return ReasonCode.NOT_AUTHORIZED.value

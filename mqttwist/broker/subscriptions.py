@@ -263,8 +263,11 @@ class Subscriptions:
         route = self._find(topic_name)
         if len(topic_name) > NAME_LIMIT:
             return route
-        is_wanted = bool(route.targets or route.groups) and len(self._routes) < self._routes_limit
-        if is_wanted or self._was_seen(topic_name):
+        has_room = (
+            len(self._routes) < self._routes_limit and self._cost + route.cost(topic_name) <= self._cost_limit
+        )
+        leads_somewhere = bool(route.targets or route.groups)
+        if (leads_somewhere and has_room) or self._was_seen(topic_name):
             self._remember(topic_name, route)
         return route
 

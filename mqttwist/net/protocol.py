@@ -249,6 +249,7 @@ class MQTTServerFactory(Factory):
                 "a broker has its own login, settings, store, observer and trace: give them to the broker"
             )
         self.broker = broker
+        broker.turn.wake = self._wake
         self.timers = BrokerTimers(broker, clock)
         self._clock = clock
         self._protocols: set[MQTTServerProtocol] = set()
@@ -266,6 +267,19 @@ class MQTTServerFactory(Factory):
     def stopFactory(self) -> None:
         """The last port has been closed."""
         self.timers.stop()
+
+    def _wake(self) -> None:
+        """Somebody is sent more than fits into one turn: go on in the reactor's next round."""
+        self._clock.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        turn = self.broker.turn
+        try:
+            turn.go_on()
+        except Exception:
+            log.failure("Error in the broker while sending what waits; it goes on")
+            if turn.is_unfinished:
+                self._wake()
 
     def has_made(self, protocol: MQTTServerProtocol) -> None:
         """The transport of `protocol` is there."""

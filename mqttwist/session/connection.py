@@ -58,8 +58,9 @@ class Connection:
     """One Network Connection. `version` is 3, 4 or 5 (or 0 before it is known), `peer` says where from."""
 
     __slots__ = (
-        "_counted", "_held", "_reading_paused", "blocked", "decoder", "last_received", "metrics", "outbox",
-        "peer", "peer_maximum_packet_size", "state", "trace", "transport", "turn", "version", "wants_room",
+        "_counted", "_held", "_is_postponed", "_reading_paused", "blocked", "decoder", "last_received",
+        "metrics", "outbox", "peer", "peer_maximum_packet_size", "state", "trace", "transport", "turn",
+        "version", "wants_room",
     )  # fmt: skip
 
     transport: Transport
@@ -78,6 +79,7 @@ class Connection:
     _held: int  # bytes in the outbox, as far as counted
     _counted: int  # how many items of the outbox are in `_held`
     _reading_paused: bool
+    _is_postponed: bool  # `go_on` will be called
 
     def __init__(
         self,
@@ -104,12 +106,16 @@ class Connection:
         self._held = 0
         self._counted = 0
         self._reading_paused = False
+        self._is_postponed = False
 
     # What the roles implement
 
     @abstractmethod
-    def packet_received(self) -> None:
-        """Deal with the packet that the decoder stands at; may raise `MQTTError`."""
+    def packet_received(self) -> bool:
+        """Deal with the packet that the decoder stands at, and answer whether it is a PUBLISH.
+
+        May raise `MQTTError`.
+        """
 
     @abstractmethod
     def fail(self, error: MQTTError) -> None:
@@ -139,18 +145,21 @@ class Connection:
         """Work on the packets that are complete, unless a login has to be waited for."""
         decoder = self.decoder
         trace = self.trace
-        packets = 0
+        metrics = self.metrics
+        publishes = 0
         try:
             while self.state <= CONNECTED and decoder.advance():
-                packets += 1
                 if trace is not None:
                     trace.received(self, decoder.data[decoder.start : decoder.end])
-                self.packet_received()
+                if self.packet_received():
+                    publishes += 1
+                else:
+                    metrics.others_received += 1
         except MQTTError as error:
-            self.metrics.protocol_errors += 1
+            metrics.protocol_errors += 1
             self.fail(error)
         finally:
-            self.metrics.messages_received += packets
+            metrics.publishes_received += publishes
 
     def set_version(self, version: int) -> None:
         self.version = version
@@ -166,12 +175,21 @@ class Connection:
         outbox.append(packet)
 
     def flush(self) -> None:
-        """Write the outbox in one go, unless the transport is full; then what waits, while it is not."""
+        """Write the outbox in one go, unless the transport is full; then what waits, in a turn of its own."""
         while self.outbox and not self.blocked and self.state != CLOSED:
             self._write()
             if self.wants_room and not self.blocked and self.state == CONNECTED:
                 self.wants_room = False
-                self.room_made()
+                if self._is_postponed or self.turn.postpone(self):
+                    self._is_postponed = True
+                else:
+                    self.room_made()
+
+    def go_on(self) -> None:
+        """Others have had their turn: send more of what waits."""
+        self._is_postponed = False
+        if self.state == CONNECTED and not self.blocked:
+            self.room_made()
 
     def _write(self) -> None:
         data = b"".join(self.outbox)

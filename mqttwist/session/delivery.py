@@ -39,7 +39,7 @@ class Delivery:
     packet_id: int
     awaiting: int
     sent_at: float
-    size: int  # bytes that it takes while it is in flight
+    size: int  # bytes that it counts for: in the queue with its overhead, in flight as the packet
 
     def __init__(self, message: Message, grant: Grant, kept: Kept | None = None) -> None:
         self.message = message if kept is None else None

@@ -6,17 +6,18 @@ from __future__ import annotations
 class Metrics:
     """What has gone through since the start.
 
-    Counted is what comes less often, or many at a time; `publishes_received` and `messages_sent` follow.
+    PUBLISH and the other packets are counted apart; `messages_received` and `messages_sent` follow. Received
+    packets count when they were well formed; PUBLISH at the end of the turn.
     """
 
     __slots__ = (
-        "bytes_received", "bytes_sent", "connections_opened", "connections_refused", "messages_received",
-        "others_received", "others_sent", "protocol_errors", "publishes_sent",
+        "bytes_received", "bytes_sent", "connections_opened", "connections_refused", "others_received",
+        "others_sent", "protocol_errors", "publishes_received", "publishes_sent",
     )  # fmt: skip
 
     bytes_received: int
     bytes_sent: int
-    messages_received: int  # MQTT Control Packets of any kind
+    publishes_received: int
     others_received: int  # all but PUBLISH
     others_sent: int
     publishes_sent: int
@@ -27,7 +28,7 @@ class Metrics:
     def __init__(self) -> None:
         self.bytes_received = 0
         self.bytes_sent = 0
-        self.messages_received = 0
+        self.publishes_received = 0
         self.others_received = 0
         self.others_sent = 0
         self.publishes_sent = 0
@@ -36,8 +37,9 @@ class Metrics:
         self.protocol_errors = 0
 
     @property
-    def publishes_received(self) -> int:
-        return self.messages_received - self.others_received
+    def messages_received(self) -> int:
+        """MQTT Control Packets of any kind."""
+        return self.publishes_received + self.others_received
 
     @property
     def messages_sent(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from mqttwist.session.session import Session, Subscription
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept
 
 
 class Store(Protocol):
@@ -18,8 +18,8 @@ class Store(Protocol):
     def sessions(self) -> Iterable[Session]:
         """The sessions kept, none of them connected."""
 
-    def retained(self) -> Iterable[Message]:
-        """The retained messages kept."""
+    def retained(self) -> Iterable[Kept]:
+        """The retained messages kept, each in its place and with who published it."""
 
     def session_saved(self, session: Session) -> None:
         """`session` is new, or its client, its expiry interval or its version is another one."""
@@ -33,5 +33,5 @@ class Store(Protocol):
     def subscription_removed(self, session: Session, topic_filter: str) -> None:
         """`session` has a subscription no more."""
 
-    def retained_changed(self, topic_name: str, message: Message | None) -> None:
-        """The retained message of `topic_name` is another one, or there is none any more."""
+    def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
+        """The retained message of `topic_name` is another one, in the place `kept`; None: there is none."""

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 class Turn:
     """`now` is the time of the turn, in seconds of whatever clock was given."""
 
-    __slots__ = ("_clock", "_with_output", "now")
+    __slots__ = ("_clock", "_postponed", "_with_output", "now", "wake")
 
     now: float
+    wake: Callable[[], object] | None  # has `go_on` called soon, but after what else waits; None: nobody does
+    _postponed: list[Connection]
     _clock: Callable[[], float]
     _with_output: list[Connection]
 
@@ -22,6 +24,8 @@ class Turn:
         self._clock = clock
         self.now = clock()
         self._with_output = []
+        self._postponed = []
+        self.wake = None
 
     def begin(self) -> float:
         """Read the clock: called where the outside world comes in."""
@@ -31,6 +35,28 @@ class Turn:
     def has_output(self, connection: Connection) -> None:
         """Remember that `connection` is to be written to at the end of the turn."""
         self._with_output.append(connection)
+
+    def postpone(self, connection: Connection) -> bool:
+        """`connection` has more to send than is fair in one turn; False if nobody will call `go_on`."""
+        if self.wake is None:
+            return False
+        self._postponed.append(connection)
+        if len(self._postponed) == 1:
+            self.wake()
+        return True
+
+    def go_on(self) -> None:
+        """One turn, for those that were postponed. Should one of them fail, call it again for the others."""
+        self.begin()
+        for _ in range(len(self._postponed)):
+            connection = self._postponed.pop(0)
+            connection.go_on()
+        self.end()
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether somebody waits for `go_on`, or was not written to because another one failed."""
+        return bool(self._postponed or self._with_output)
 
     def end(self) -> None:
         """Write to every connection that has output, until none is left: a write may make room for more.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from zope.interface import Interface
 
 from mqttwist.session.session import Session, Subscription
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept
 
 
 class IStore(Interface):
@@ -19,8 +19,8 @@ class IStore(Interface):
     def sessions() -> Iterable[Session]:
         """Answer the sessions kept, none of them connected."""
 
-    def retained() -> Iterable[Message]:
-        """Answer the retained messages kept."""
+    def retained() -> Iterable[Kept]:
+        """Answer the retained messages kept, each in its place and with who published it."""
 
     def session_saved(session: Session) -> None:
         """Keep a session that is new, or whose client, expiry interval or version is another one."""
@@ -34,5 +34,5 @@ class IStore(Interface):
     def subscription_removed(session: Session, topic_filter: str) -> None:
         """Forget a subscription."""
 
-    def retained_changed(topic_name: str, message: Message | None) -> None:
-        """Keep a retained message, or forget it when `message` is None."""
+    def retained_changed(topic_name: str, kept: Kept | None) -> None:
+        """Keep a retained message in its place, or forget it when `kept` is None."""

@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from mqttwist.session.session import Session, Subscription
 from mqttwist.stores.interfaces import IStore
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept
 
 
 @implementer(IStore)
@@ -17,12 +17,12 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
-        self._retained: dict[str, Message] = {}
+        self._retained: dict[str, Kept] = {}
 
     def sessions(self) -> Iterable[Session]:
         return list(self._sessions.values())
 
-    def retained(self) -> Iterable[Message]:
+    def retained(self) -> Iterable[Kept]:
         return list(self._retained.values())
 
     def session_saved(self, session: Session) -> None:
@@ -37,8 +37,8 @@ class MemoryStore:
     def subscription_removed(self, session: Session, topic_filter: str) -> None:
         """The session has dropped it."""
 
-    def retained_changed(self, topic_name: str, message: Message | None) -> None:
-        if message is None:
+    def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
+        if kept is None:
             self._retained.pop(topic_name, None)
         else:
-            self._retained[topic_name] = message
+            self._retained[topic_name] = kept

@@ -51,7 +51,7 @@ class SubscriptionOptions:
                 options |= _NO_LOCAL
                 if self.topic_filter.startswith(SHARE_PREFIX):
                     raise ValueError("No Local can't be set on a Shared Subscription [MQTT-3.8.3-4]")
-        return _encode_topic_filter(self.topic_filter) + bytes((options,))
+        return _encode_topic_filter(self.topic_filter, version) + bytes((options,))
 
 
 def _decode_options(topic_filter: str, options: int, version: int) -> SubscriptionOptions:
@@ -74,17 +74,17 @@ def _decode_options(topic_filter: str, options: int, version: int) -> Subscripti
     return SubscriptionOptions(topic_filter, qos, no_local, options & _RETAIN_AS_PUBLISHED != 0, options >> 4)
 
 
-def _decode_topic_filter(data: bytes, index: int, end: int) -> tuple[str, int]:
+def _decode_topic_filter(data: bytes, index: int, end: int, version: int) -> tuple[str, int]:
     topic_filter, index = decode_string(data, index, end)
     try:
-        check_topic_filter(topic_filter)
+        check_topic_filter(topic_filter, version)
     except ValueError as error:
         raise malformed_name(error) from error
     return topic_filter, index
 
 
-def _encode_topic_filter(topic_filter: str) -> bytes:
-    check_topic_filter(topic_filter)
+def _encode_topic_filter(topic_filter: str, version: int) -> bytes:
+    check_topic_filter(topic_filter, version)
     return encode_string(topic_filter)
 
 
@@ -105,7 +105,7 @@ class Subscribe(Packet):
             raise ProtocolError(0x82, "SUBSCRIBE without a Topic Filter", "MQTT-3.8.3-2")
         subscriptions: list[SubscriptionOptions] = []
         while index < end:
-            topic_filter, index = _decode_topic_filter(data, index, end)
+            topic_filter, index = _decode_topic_filter(data, index, end, version)
             options, index = decode_byte(data, index, end)
             subscriptions.append(_decode_options(topic_filter, options, version))
         return cls(packet_id, subscriptions, properties)
@@ -172,7 +172,7 @@ class Unsubscribe(Packet):
             raise ProtocolError(0x82, "UNSUBSCRIBE without a Topic Filter", "MQTT-3.10.3-2")
         topic_filters: list[str] = []
         while index < end:
-            topic_filter, index = _decode_topic_filter(data, index, end)
+            topic_filter, index = _decode_topic_filter(data, index, end, version)
             topic_filters.append(topic_filter)
         return cls(packet_id, topic_filters, properties)
 
@@ -182,7 +182,7 @@ class Unsubscribe(Packet):
         body = encode_packet_id(self.packet_id)
         if version == MQTT_5:
             body += encode_properties(self.properties, UNSUBSCRIBE)
-        body += b"".join([_encode_topic_filter(one) for one in self.topic_filters])
+        body += b"".join([_encode_topic_filter(one, version) for one in self.topic_filters])
         return frame(UNSUBSCRIBE << 4 | 2, body)
 
 

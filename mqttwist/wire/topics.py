@@ -12,6 +12,7 @@ from typing import Final
 
 from mqttwist.wire.datatypes import MAXIMUM_STRING_LENGTH, decode_text
 from mqttwist.wire.errors import MalformedPacket
+from mqttwist.wire.packet import MQTT_5
 
 SHARE_PREFIX: Final = "$share/"
 
@@ -48,12 +49,15 @@ def check_topic_name(name: str) -> None:
     _check_encoding(name, "Topic Name")
 
 
-def check_topic_filter(topic_filter: str) -> None:
-    """Raise `ValueError` unless `topic_filter` is well formed, a shared one included (4.7.1, 4.8.2)."""
+def check_topic_filter(topic_filter: str, version: int = MQTT_5) -> None:
+    """Raise `ValueError` unless `topic_filter` is well formed, a shared one included (4.7.1, 4.8.2).
+
+    In 3.x nothing is shared as far as the specification goes: `$share` is a level like others.
+    """
     if not topic_filter:
         raise ValueError("a Topic Filter must have at least one character [MQTT-4.7.3-1]")
     _check_encoding(topic_filter, "Topic Filter")
-    if topic_filter.startswith(SHARE_PREFIX):
+    if version == MQTT_5 and topic_filter.startswith(SHARE_PREFIX):
         _check_share(topic_filter)
         topic_filter = split_share(topic_filter)[1]
     levels = topic_filter.split("/")

@@ -223,6 +223,17 @@ class CacheTests(SynchronousTestCase):
         self.know("e")
         self.assertEqual(self.cached(), {"b", "c", "d", "e"})
 
+    def test_nor_when_it_is_the_cost_that_is_limited(self) -> None:
+        """When the routes cost as much as they may, a topic that comes once pushes nothing out either."""
+        self.subscriptions = Subscriptions(everything, 100, 10)
+        self.subscribe("#")
+        hot = {"a", "b", "c", "d", "e"}  # a level and a target each
+        for name in hot:
+            self.subscriptions.route(name)
+        for n in range(300):
+            self.subscriptions.route(f"x{n}")
+        self.assertEqual(self.cached(), hot)
+
     def test_only_what_is_touched_is_forgotten(self) -> None:
         """A change of subscriptions forgets the routes that its filter matches, and no others."""
         for topic_filter, forgotten in (

@@ -8,7 +8,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.stores.memory import MemoryStore
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept
 from tests.fuzz import targets
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -57,7 +57,7 @@ class CorpusTests(SynchronousTestCase):
         """A fault in the broker is not taken for an answer to a faulty client."""
 
         class BrokenStore(MemoryStore):
-            def retained_changed(self, topic_name: str, message: Message | None) -> None:
+            def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
                 raise RuntimeError("seeded")
 
         self.patch(targets, "MemoryStore", BrokenStore)

@@ -22,11 +22,13 @@ from mqttwist.broker.doors import SilentObserver
 from mqttwist.broker.settings import Settings
 from mqttwist.net.auth import FullAuthority, make_portal
 from mqttwist.net.protocol import LINGER, MQTTServerFactory, MQTTServerProtocol
+from mqttwist.session.connection import PUMP_LIMIT
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.connect import ConnAck, Connect, Will
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.message import Message
+from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
 from tests.net.clients import FAR, LOCAL, Client, ShellTestCase, TCPTransport
 
@@ -246,6 +248,47 @@ class FullTransportTests(ShellTestCase):
         self.publisher.send(Publish("a", b"1", 1, packet_id=1))
         self.assertEqual(other.payloads, [b"1"])
         self.assertEqual(len(self.publisher.take()), 1)
+
+    def away_with_a_queue(self, client_id: str) -> int:
+        """Three pieces and a bit wait for a client that has gone; how many messages that is."""
+        away = self.connected(client_id, clean_start=False, properties=Properties(session_expiry_interval=9))
+        away.subscribe(f"for/{client_id}", 1)
+        away.send(Disconnect())
+        messages = 3 * PUMP_LIMIT // 10_000 + 5
+        for number in range(messages):
+            payload = b"%04d" % number + bytes(10_000)
+            self.publisher.send(Publish(f"for/{client_id}", payload, 1, packet_id=1))
+        return messages
+
+    def back(self, client_id: str) -> Client:
+        client = self.client()
+        client.send(Connect(client_id, 5, False, properties=Properties(session_expiry_interval=9)))
+        return client
+
+    def test_a_long_queue_is_sent_in_turns(self) -> None:
+        """What waits for one client is sent a piece at a time: between the pieces others are served."""
+        messages = self.away_with_a_queue("away")
+        back, other = self.back("away"), self.connected("other")
+        self.assertLess(len(back.transport.value()), 2 * PUMP_LIMIT)
+        other.send(PingReq())
+        self.assertEqual(other.take(), [PingResp()])
+        self.assertLess(len(back.transport.value()), 2 * PUMP_LIMIT)
+        self.clock.advance(0)  # the reactor's next rounds
+        self.assertEqual([int(payload[:4]) for payload in back.payloads], list(range(messages)))
+
+    def test_a_bug_in_one_long_queue(self) -> None:
+        """When to go on with one client fails, the error is logged and the others get what waits for them."""
+        messages = [self.away_with_a_queue(client_id) for client_id in ("a", "b", "c")]
+        clients = [self.back(client_id) for client_id in ("a", "b", "c")]
+
+        def broken(data: bytes) -> None:
+            raise RuntimeError("seeded")
+
+        clients[1].protocol.write = broken
+        self.clock.advance(0)
+        self.assertGreater(len(self.flushLoggedErrors(RuntimeError)), 0)
+        for client in (clients[0], clients[2]):
+            self.assertEqual(len(client.payloads), messages[0])
 
     def test_full_and_closed(self) -> None:
         """What is held when the connection is closed is written before: DISCONNECT comes last."""

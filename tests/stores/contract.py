@@ -174,6 +174,28 @@ class StoreContract(BrokerTestCase):
         client.subscribe("changed")
         self.assertEqual(client.payloads(), [b"2"])
 
+    def test_retained_messages_are_still_their_publishers(self) -> None:
+        """No Local holds for what was retained before the start, too [MQTT-3.8.3-3]."""
+        for client_id in ("p", "q"):
+            self.connected(client_id).publish(f"from/{client_id}", client_id.encode(), 0, True)
+        self.restart()
+        publisher = self.connected("p")
+        publisher.subscribe("from/+", no_local=True)
+        self.assertEqual(publisher.payloads(), [b"q"])
+
+    def test_retained_messages_that_wait(self) -> None:
+        """What waits because of a SUBSCRIBE is left out if it is replaced after a start, before its turn."""
+        for topic in ("a", "b", "c"):
+            self.connected("p").publish(topic, b"old", 1, True)
+        client = self.connected("c", clean_start=False, session_expiry_interval=100, receive_maximum=1)
+        client.subscribe("+", qos=1)
+        self.assertEqual(client.payloads(), [b"old"])
+        self.restart()
+        for topic in ("a", "b", "c"):
+            self.connected("p").publish(topic, b"new", 1, True)
+        # The first was sent before, the second was next; the third has not had its turn.
+        self.assertEqual(sorted(self.persistent().payloads()), [b"new", b"new", b"new", b"old", b"old"])
+
     def properties_of(self, message: Message | None) -> object:
         return None if message is None else message.properties
 

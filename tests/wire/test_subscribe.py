@@ -104,9 +104,15 @@ class UnsubscribeTests(SynchronousTestCase):
         for topic_filter, clause in BAD_FILTERS.items():
             with self.subTest(topic_filter):
                 with self.assertRaises(MalformedPacket) as caught:
-                    decode_stream(packet(0xA2, b"\x00\x01", field(topic_filter.encode())), 4)
+                    decode_stream(packet(0xA2, b"\x00\x01\x00", field(topic_filter.encode())), 5)
                 self.assertEqual(caught.exception.clause, clause)
-                self.assertRaises(ValueError, Unsubscribe(1, [topic_filter]).encode, 4)
+                self.assertRaises(ValueError, Unsubscribe(1, [topic_filter]).encode, 5)
+
+    def test_share_is_a_level_like_others_in_3_1_1(self) -> None:
+        """What breaks the rules of 4.8.2 is a Topic Filter in 3.x, which knows none of them."""
+        for topic_filter in ("$share/", "$share//a", "$share/g", "$share/+/a"):
+            unsubscribe = Unsubscribe(1, [topic_filter])
+            self.assertEqual(decode_stream(unsubscribe.encode(4), 4), [unsubscribe])
 
     def test_what_can_not_be_said(self) -> None:
         """An UNSUBSCRIBE without a filter or a Packet Identifier is a ValueError."""
