@@ -40,4 +40,4 @@ class BrokerModelTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """The same, where both clients are members of one group (4.8.2)."""
-        self.check(SharedMachine, 150)
+        self.check(SharedMachine, 200)

@@ -119,8 +119,11 @@ class Bench(RuleBasedStateMachine):
         faults = self.observer.of("faulted")
         assert not faults, faults
         assert self.observer.of("will_published") == self.world.wills
+        ended = [name for name, _ in self.observer.of("session_ended") if name != "probe"]
+        assert ended == self.world.ended
         assert not self.observer.of("dropped") or self.may_drop()
-        self.observer.events = [one for one in self.observer.events if one[0] == "will_published"]
+        kept = ("will_published", "session_ended")
+        self.observer.events = [one for one in self.observer.events if one[0] in kept]
         self.is_sound = True
 
     def may_drop(self) -> bool:

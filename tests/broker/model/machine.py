@@ -75,16 +75,23 @@ class BrokerMachine(Bench):
         who=names,
         carried=sizes,
         is_told=st.booleans(),
-        receive_maximum=st.sampled_from([None, 1, 2]),
+        receive_maximum=st.sampled_from([None, 1, 1, 2]),
+        has_will=st.booleans(),
         clean_start=seldom,
     )
     def come_back(
-        self, who: int, carried: int, is_told: bool, receive_maximum: int | None, clean_start: bool
+        self,
+        who: int,
+        carried: int,
+        is_told: bool,
+        receive_maximum: int | None,
+        has_will: bool,
+        clean_start: bool,
     ) -> None:
         """The network fails for a moment; without `is_told` the new connection takes over."""
         client, _ = self.online(who)
         self.lose(self.clients.index(client), carried, is_told)
-        connect = lasting_connect(client.version, receive_maximum)
+        connect = lasting_connect(client.version, receive_maximum, has_will)
         connect.clean_start = clean_start
         self.begin(client, connect)
 

@@ -14,7 +14,8 @@ from tests.broker.model.messages import is_shared
 
 SHARE = "$share/g/$s/#"  # no other filter matches what it does: so it is clear which copy is its
 TOPICS = ["a", "a", "a/b", "b", "$x/b", "$s/b", "$t"]
-FILTERS = ["a", "a/#", "a/#", "#", "a/b", "a/+", "+", "+/b", "$x/#", SHARE, SHARE, SHARE, "$share/h/$t"]
+FILTERS = ["a/#", "a/#", "a/#", "a/#", "a", "#", "a/b", "a/+", "+", "+/b", "$x/#"]
+FILTERS += [SHARE, SHARE, SHARE, "$share/h/$t"]
 EVERYTHING = ["#", "$x/#", "$s/#", "$t"]
 ALL = 1 << 20  # bytes
 
@@ -49,10 +50,14 @@ def connects(draw: DrawFn) -> Connect:
     return connect
 
 
-def lasting_connect(version: int, receive_maximum: int | None) -> Connect:
+def lasting_connect(version: int, receive_maximum: int | None, has_will: bool) -> Connect:
     """A CONNECT that goes on with a session, or begins one that does not expire."""
     connect = Connect("", version, False)
+    if has_will:
+        connect.will = Will("a", b"", 1)
     if version == 5:
+        if connect.will is not None:
+            connect.will.properties = Properties(will_delay_interval=5)
         connect.properties = Properties(
             session_expiry_interval=NO_EXPIRY, receive_maximum=receive_maximum, topic_alias_maximum=1
         )
@@ -62,9 +67,9 @@ def lasting_connect(version: int, receive_maximum: int | None) -> Connect:
 @st.composite
 def lasting_connects(draw: DrawFn) -> list[Connect]:
     """Two of these, one at least of 5.0."""
-    receive_maximum = draw(st.sampled_from([None, 1, 2]))
+    receive_maximum = draw(st.sampled_from([None, 1, 1, 2]))
     versions = draw(st.sampled_from([(4, 5), (5, 4), (5, 5), (5, 5)]))
-    return [lasting_connect(version, receive_maximum) for version in versions]
+    return [lasting_connect(version, receive_maximum, draw(st.booleans())) for version in versions]
 
 
 @st.composite
@@ -73,7 +78,7 @@ def subscribes(draw: DrawFn) -> Subscribe:
     qos = draw(qos_levels)
     no_local = draw(seldom)
     as_published = draw(st.booleans())
-    handling = draw(st.sampled_from([0, 0, 1, 2]))
+    handling = draw(st.sampled_from([0, 1, 1, 2]))
     identifier = draw(st.sampled_from([0, 0, 1, 2]))
     topic_filters = draw(st.lists(filters, min_size=1, max_size=2, unique=True))
     return Subscribe(

@@ -32,6 +32,7 @@ class World:
         self.retained: dict[str, ModelMessage] = {}
         self.pool: list[SharedMessage] = []
         self.wills: list[tuple[str, str]] = []  # client id and topic of each that went out
+        self.ended: list[str] = []  # the client id of each session that ended
         self.completed: list[tuple[str, Delivery]] = []  # confirmed by the client id, and not refused
 
     # Connections
@@ -78,6 +79,7 @@ class World:
     def _end(self, session: ModelSession) -> None:
         """The Session State is discarded, and what it held for a group goes to others."""
         del self.sessions[session.client_id]
+        self.ended.append(session.client_id)
         for delivery in session.in_flight.values():
             if delivery.share and delivery.qos == 1:  # at QoS 2 it must not [MQTT-4.8.2-5]
                 self._to_group(delivery.message, delivery.share)
