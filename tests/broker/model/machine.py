@@ -214,7 +214,7 @@ class BrokerMachine(Bench):
             self.carry(link, ALL)
 
     @precondition(lambda self: any(client.link and client.link.down for client in self.clients))
-    @rule(who=names, refuse=seldom)
+    @rule(who=names, refuse=st.booleans())
     def exchange(self, who: int, refuse: bool) -> None:
         """The client reads all that there is, and answers it."""
         self.carry_down(who, ALL, refuse, True)
