@@ -34,7 +34,8 @@ class MicroTests(BenchmarkTestCase):
             self.assertEqual([work(meter), work(meter)], [expected, expected], name)
             nanoseconds, instructions = meter.take()
             self.assertGreater(nanoseconds, 0, name)
-            self.assertEqual(instructions > 0, meter.counts_instructions, name)
+            if not meter.counts_instructions:  # and else a processor whose counters others use may count none
+                self.assertEqual(instructions, 0, name)
 
     def test_changes(self) -> None:
         """A loss is told in percent of the time before; a case that is new has none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 from collections.abc import Sequence
 
@@ -12,13 +11,14 @@ from mqttwist.conform.registry import Check, checks
 from mqttwist.conform.runner import Outcome, Verdict, run
 from mqttwist.conform.sockets import SocketRig
 from mqttwist.conform.statements import identifiers, statements
+from mqttwist.conform.verdict import CheckFailed
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
 
 VERSIONS = {"5": MQTT_5, "311": MQTT_3_1_1}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; answers the exit status: 1 when a check failed, 2 when there was no broker."""
+    """The command line; answers the exit status: 1 when a check failed, 2 when nothing could be checked."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.page:
@@ -26,22 +26,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     host, port = _address(parser, options.address or "")
     _refuse_unknown(parser, options.only)
-    try:
-        socket.create_connection((host, port), SocketRig.patience).close()
-    except OSError as error:
-        sys.stderr.write(f"no broker at {options.address}: {error}\n")
+    if trouble := _trouble(host, port):
+        sys.stderr.write(f"{options.address} can't be checked: {trouble}\n")
         return 2
-    failures = 0
+    totals = dict.fromkeys(Verdict, 0)
     for version in [VERSIONS[options.version]] if options.version else VERSIONS.values():
         chosen = [one for one in checks(version) if not options.only or {*one.statements} & {*options.only}]
         outcomes = [_run(check, host, port, options.slow) for check in chosen]
-        failures += _report(version, outcomes, options.only)
-    return 1 if failures else 0
+        for verdict, count in _report(version, outcomes, options.only).items():
+            totals[verdict] += count
+    if totals[Verdict.FAILED]:
+        return 1
+    if totals[Verdict.PASSED]:
+        return 0
+    sys.stderr.write("nothing was checked\n")
+    return 2
+
+
+def _trouble(host: str, port: int) -> str:
+    """Why nothing can be checked there; nothing when a client is let in."""
+    rig = SocketRig(MQTT_3_1_1, host, port)
+    try:
+        rig.connect()
+        rig.clean_up()
+    except (CheckFailed, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _address(parser: argparse.ArgumentParser, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
+    if not (host and port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
         parser.error("say where the broker listens: HOST:PORT")
     return host.strip("[]"), int(port)  # of an IPv6 address
 
@@ -56,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mqttwist.conform",
         description="Checks a broker against the normative statements of MQTT 5.0 and 3.1.1. "
-        "It must let everybody in, without a password.",
+        "It must let everybody in, without a password, and must not be in use: much of what is sent to it is "
+        "there to be refused. The exit status is 0 when all that was checked has passed, 1 when something "
+        "has not, 2 when nothing could be checked.",
     )
     parser.add_argument("address", nargs="?", metavar="HOST:PORT", help="where the broker listens")
     parser.add_argument("--version", choices=sorted(VERSIONS), help="of one protocol version only")
@@ -76,17 +93,17 @@ def _run(check: Check, host: str, port: int, slow: bool) -> Outcome:
     return run(check, SocketRig(check.version, host, port))
 
 
-def _report(version: int, outcomes: Sequence[Outcome], only: Sequence[str]) -> int:
-    """A line for each statement that was checked, and a summary; answers how many statements failed."""
+def _report(version: int, outcomes: Sequence[Outcome], only: Sequence[str]) -> dict[Verdict, int]:
+    """A line for each statement that was checked, and a summary; answers how many statements came to what."""
+    [name] = [name for name, one in VERSIONS.items() if one == version]
     counts = dict.fromkeys(Verdict, 0)
     for statement in statements(version):
         of_it = [one for one in outcomes if statement.identifier in one.check.statements]
         if of_it and (not only or statement.identifier in only):
             counts[_report_statement(statement.identifier, of_it)] += 1
     summary = ", ".join([f"{count} {verdict.value}" for verdict, count in counts.items()])
-    [name] = [name for name, one in VERSIONS.items() if one == version]
     sys.stdout.write(f"version {name}: {summary}, of {len(statements(version))} statements\n")
-    return counts[Verdict.FAILED]
+    return counts
 
 
 def _report_statement(identifier: str, outcomes: Sequence[Outcome]) -> Verdict:

@@ -33,14 +33,19 @@ def run(check: Check, rig: Rig) -> Outcome:
         check.run(rig)
     except NotApplicable as reason:
         outcome = Outcome(check, Verdict.SKIPPED, str(reason))
-    except (CheckFailed, OSError) as error:
-        outcome = Outcome(check, Verdict.FAILED, str(error))
+    except Exception as error:
+        outcome = Outcome(check, Verdict.FAILED, _words(error))
     try:
         rig.clean_up()
-    except (CheckFailed, OSError) as error:
+    except Exception as error:
         if outcome.verdict is Verdict.PASSED:
-            outcome = Outcome(check, Verdict.FAILED, f"when all was done: {error}")
+            outcome = Outcome(check, Verdict.FAILED, f"when all was done: {_words(error)}")
     return outcome
+
+
+def _words(error: Exception) -> str:
+    """What went wrong; an answer that a check did not think of must not end all the others."""
+    return str(error) if isinstance(error, CheckFailed | OSError) else f"{type(error).__name__}: {error}"
 
 
 def run_virtually(check: Check) -> Outcome:

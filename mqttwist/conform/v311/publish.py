@@ -76,6 +76,9 @@ def a_retained_message_of_qos_0_discards_the_one_before(rig: Rig) -> None:
     publisher = rig.connect()
     for qos in (1, 2, 0):
         publisher.publish(rig.topic(), b"before", qos, retain=True)
+        rig.settle(publisher)
+        if qos:
+            require_equal(retained(rig), [b"before"], "what is retained before")
         publisher.publish(rig.topic(), b"new", 0, retain=True)
         rig.settle(publisher)
         kept = retained(rig)

@@ -85,7 +85,9 @@ def a_subscription_of_a_resumed_session_is_replaced(rig: Rig) -> None:
     client = rig.connect(client.client_id, clean_start=False, persistent=True)
     client.subscribe(rig.topic(), qos=1, identifier=2)
     publisher.publish(rig.topic(), b"payload", 2)
-    [publish] = came_to(rig, client)
+    came = came_to(rig, client)
+    require_equal(len(came), 1, "how many messages came")
+    publish = came[0]
     said = (publish.qos, list(publish.subscription_identifiers))
     require_equal(said, (1, [2]), "the QoS and the Subscription Identifiers")
 
