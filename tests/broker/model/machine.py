@@ -138,9 +138,12 @@ class BrokerMachine(Bench):
     @precondition(lambda self: any(client.link for client in self.clients))
     @rule(who=names, packets=publishes(), at_once=mostly)
     def publish(self, who: int, packets: list[Publish], at_once: bool) -> None:
-        for packet in packets:
-            packet.data = self.payload() if packet.data else b""
-        self.publish_all(who, packets, at_once)
+        own = []
+        for one in packets:
+            packet = Publish(one.topic_name, self.payload() if one.payload else b"", one.qos, one.retain)
+            packet.message_expiry_interval = one.message_expiry_interval
+            own.append(packet)
+        self.publish_all(who, own, at_once)
 
     def publish_all(self, who: int, packets: list[Publish], at_once: bool) -> None:
         client, link = self.online(who)
