@@ -22,11 +22,14 @@ class Rig(ABC):
     """Serves one check of protocol `version`. `mark`, letters and digits, tells it from all other checks.
 
     `patience` is how many seconds anything may take that must happen, `quiet` how long nothing must come
-    where nothing can be asked for in its place.
+    where nothing can be asked for in its place. What time demands may be done up to `lateness` seconds late;
+    that it is not done too soon is looked at `earliness` seconds before.
     """
 
     patience: float
     quiet: float
+    lateness: float
+    earliness: float
 
     def __init__(self, version: int, mark: str) -> None:
         self.version = version

@@ -61,6 +61,8 @@ class SocketRig(Rig):
 
     patience = 3.0
     quiet = 0.2
+    lateness = 5.5  # some brokers look now and then only
+    earliness = 0.6
 
     def __init__(self, version: int, host: str, port: int) -> None:
         super().__init__(version, f"{_RUN}{next(_MARKS)}")

@@ -82,6 +82,8 @@ class VirtualRig(Rig):
 
     patience = 0.0
     quiet = 0.0
+    lateness = 1.0  # the broker looks once a second
+    earliness = 0.1
 
     def __init__(self, version: int, virtual: VirtualBroker, mark: str = "v") -> None:
         super().__init__(version, mark)

@@ -290,7 +290,7 @@ def the_server_keep_alive_replaces_that_of_the_client(rig: Rig) -> None:
     server_keep_alive = client.connack.properties.server_keep_alive
     if server_keep_alive is None or server_keep_alive > 10:
         raise NotApplicable("the Server takes the Keep Alive of the client, or a long one")
-    rig.wait(server_keep_alive)
+    rig.wait(1.5 * server_keep_alive - rig.earliness)
     client.expect_silence()
-    rig.wait(server_keep_alive + 4)
+    rig.wait(rig.earliness + rig.lateness)
     client.expect_closed(0x8D)
