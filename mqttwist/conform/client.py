@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 AnyPacket = Packet | Publish
 Kind = TypeVar("Kind", bound=AnyPacket)
 
+READS_LIMIT = 500  # of what is read until nothing comes
 _FROM_SERVER = (ConnAck, Publish, Acknowledgement, SubAck, UnsubAck, PingResp, Disconnect, Auth)
 
 
@@ -122,8 +123,7 @@ class Client:
 
         If it sends one, that tells of an error, with one of `reason_codes` if there are any.
         """
-        while self._read(self._rig.patience):
-            pass
+        self._read_all(self._rig.patience)
         if not self._line.is_closed:
             raise CheckFailed(f"expected the connection to be closed, it is open and {self._what_came()}")
         if not self._waiting:
@@ -145,7 +145,10 @@ class Client:
     def read_to_end(self) -> bytes:
         """What the Server sends until it closes the connection, which it must do; it may be anything."""
         data = b""
-        while more := self._line.receive(self._rig.patience):
+        for _ in range(READS_LIMIT):
+            more = self._line.receive(self._rig.patience)
+            if not more:
+                break
             data += more
         require(
             self._line.is_closed, f"expected the connection to be closed, it is open and {short(data)} came"
@@ -176,8 +179,14 @@ class Client:
 
     def take_in(self) -> None:
         """Read what comes, until nothing does."""
-        while self._read(self._rig.quiet):
-            pass
+        self._read_all(self._rig.quiet)
+
+    def _read_all(self, seconds: float) -> None:
+        """Read until nothing comes for so long; a Server that never stops is not waited for."""
+        for _ in range(READS_LIMIT):
+            if not self._read(seconds):
+                return
+        raise CheckFailed(f"the Server goes on and on: {self._what_came()[:500]}")
 
     def settle(self) -> None:
         """Have the Server answer a PINGREQ, and take in what came before the answer."""
@@ -279,8 +288,9 @@ class Client:
     def disconnect(self, reason_code: int = 0, **properties: Any) -> None:
         """Say goodbye with DISCONNECT, and wait until the Server has closed the connection."""
         self.send(Disconnect(reason_code, Properties(**properties)))
-        while self._line.receive(self._rig.patience):
-            pass
+        for _ in range(READS_LIMIT):
+            if not self._line.receive(self._rig.patience):
+                break
         self._line.close()
 
     def drop(self) -> None:

@@ -7,7 +7,7 @@ import time
 from itertools import count
 from secrets import token_hex
 
-from mqttwist.conform.client import Client
+from mqttwist.conform.client import READS_LIMIT, Client
 from mqttwist.conform.rig import Rig
 
 _RUN = token_hex(3)  # two runs at the same time must not meet
@@ -48,8 +48,9 @@ class SocketLine:
         """Half-close, and wait for the Server's half: then it knows."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
-            while self.receive(self._patience):
-                pass
+            for _ in range(READS_LIMIT):
+                if not self.receive(self._patience):
+                    break
         except OSError:
             pass  # closed before
         self.is_closed = True

@@ -5,11 +5,14 @@ from __future__ import annotations
 import atexit
 import io
 import socket
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from unittest import TestCase
+from unittest.mock import patch
 
 from mqttwist.conform.__main__ import main
+from mqttwist.conform.client import Client
 from mqttwist.conform.known import KNOWN
 from mqttwist.conform.registry import checks
 from mqttwist.conform.runner import Verdict, run
@@ -81,6 +84,19 @@ class SocketRigTests(SocketTestCase):
         self.assertEqual(goodbye and goodbye.reason_code, 0x81)
         client.send(b"\x00\x00")
         client.drop()
+
+    def test_a_server_that_never_stops(self) -> None:
+        """Who goes on sending where the connection should be closed is not waited for for ever."""
+        rig = self.rig()
+        client = rig.connect()
+        self.patch_receive(client, lambda seconds: b"\xd0\x00")
+        with self.assertRaisesRegex(CheckFailed, "goes on and on"):
+            client.expect_closed()
+
+    def patch_receive(self, client: Client, receive: Callable[[float], bytes]) -> None:
+        patcher = patch.object(client._line, "receive", receive)
+        patcher.start()
+        self.addCleanup(patcher.stop)
 
     def test_drop(self) -> None:
         """A client that was dropped is gone when `drop` returns."""
