@@ -12,7 +12,7 @@ from mqttwist.session.metrics import Drops
 from mqttwist.session.session import Session, Subscription
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.subscribe import SubscriptionOptions
-from mqttwist.wire.topics import check_topic_filter
+from mqttwist.wire.topics import SHARE_PREFIX, check_topic_filter
 
 SUCCESS: Final = 0x00
 NO_SUBSCRIPTION_EXISTED: Final = 0x11
@@ -20,7 +20,12 @@ REPLAY_LIMIT: Final = 100_000  # messages that may wait when retained ones are a
 
 
 def _is_for_us(options: SubscriptionOptions) -> bool:
-    """Whether we can tell what a filter asks for: in 3.x `$share/` may stand before anything."""
+    """Whether we can tell what a filter asks for: in 3.x `$share/` may stand before anything.
+
+    All else about it was checked when it was decoded.
+    """
+    if not options.topic_filter.startswith(SHARE_PREFIX):
+        return True
     try:
         check_topic_filter(options.topic_filter)
     except ValueError:
