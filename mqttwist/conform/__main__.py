@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from mqttwist.conform.page import page
@@ -29,12 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if trouble := _trouble(host, port):
         sys.stderr.write(f"{options.address} can't be checked: {trouble}\n")
         return 2
-    totals = dict.fromkeys(Verdict, 0)
+    totals: Counter[Verdict] = Counter()
     for version in [VERSIONS[options.version]] if options.version else VERSIONS.values():
         chosen = [one for one in checks(version) if not options.only or {*one.statements} & {*options.only}]
         outcomes = [_run(check, host, port, options.slow) for check in chosen]
-        for verdict, count in _report(version, outcomes, options.only).items():
-            totals[verdict] += count
+        totals.update(_report(version, outcomes, options.only))
     if totals[Verdict.FAILED]:
         return 1
     if totals[Verdict.PASSED]:
