@@ -9,4 +9,4 @@ from tests.conformance.cases import each_check_of
 
 @each_check_of("v311.connect_sessions")
 class ConnectSessionTests(SynchronousTestCase):
-    """The checks of Clean Session, take-over and Keep Alive, of MQTT 3.1.1."""
+    """The checks of Clean Session and take-over, of MQTT 3.1.1."""

@@ -1,17 +1,14 @@
-"""3.1 CONNECT: Clean Session, the session that a client finds again, take-over, and Keep Alive."""
+"""3.1 CONNECT: Clean Session, the session that a client finds again, and take-over."""
 
 from __future__ import annotations
 
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import connect_sessions
-from mqttwist.conform.v5.connect_sessions import has_nothing_left, leave_everything
+from mqttwist.conform.v5.connect_sessions import everything_goes_on, has_nothing_left, leave_everything
 from mqttwist.conform.v311 import statement
 from mqttwist.conform.verdict import about, require, require_equal
-from mqttwist.wire.acknowledge import PubComp, PubRec, PubRel
-from mqttwist.wire.connect import Will
-from mqttwist.wire.control import PingReq, PingResp
+from mqttwist.wire.acknowledge import PubRec
 from mqttwist.wire.publish import Publish
-from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions
 
 statement("MQTT-3.1.3-2")(connect_sessions.the_client_identifier_identifies_the_session)
 statement("MQTT-3.1.4-2")(connect_sessions.a_client_of_another_version_takes_over)
@@ -27,20 +24,7 @@ def a_session_is_resumed(rig: Rig) -> None:
     away = leave_everything(rig)
     client = rig.connect(away.client_id, persistent=True)
     require(client.connack.session_present, "Session Present is 0 although there is a session")
-    client.send(PubComp(client.expect(PubRel).packet_id))
-    again = client.message()
-    require_equal((again.payload, again.dup), (b"one", True), "what was not acknowledged, and DUP")
-    waiting = client.message()
-    require_equal((waiting.payload, waiting.dup), (b"three", False), "what waited, and DUP")
-    client.expect_nothing()
-    rig.connect().publish(rig.topic(), b"four", qos=1)
-    require_equal(client.message().payload, b"four", "a message of the subscription that was kept")
-    client.send(Publish(rig.topic("mine"), b"mine", qos=2, packet_id=9, dup=True))
-    client.expect(PubRec)
-    client.send(PubRel(9))
-    client.expect(PubComp)
-    require_equal(watcher.message().payload, b"mine", "the payload")
-    watcher.expect_nothing()  # sent on once, at whichever of its steps
+    everything_goes_on(rig, client, watcher)
 
 
 @statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-2")
@@ -193,36 +177,3 @@ def a_client_that_connects_again_takes_over(rig: Rig) -> None:
             with about(f"Clean Session {int(not persistent)}, then {int(not persistent_again)}"):
                 require(before.expect_closed() is None, "a packet was sent before the close")
                 now.expect_nothing()
-
-
-# Keep Alive (3.1.2.10)
-
-
-@statement("MQTT-3.1.2-24", slow=True)
-def a_client_that_says_nothing_is_sent_away(rig: Rig) -> None:
-    """The connection is closed when one and a half times the Keep Alive has passed, and not before it has."""
-    watcher = rig.connect()
-    watcher.subscribe(rig.topic("will"))
-    client = rig.connect(keep_alive=2, will=Will(rig.topic("will"), b"bye"))
-    rig.wait(3 - rig.earliness)
-    client.expect_silence()
-    rig.wait(rig.earliness + rig.lateness)
-    client.expect_closed()
-    require_equal(watcher.message().payload, b"bye", "the payload of the Will: as if the network had failed")
-
-
-@statement("MQTT-3.1.2-24", slow=True)
-def any_packet_keeps_a_client_alive(rig: Rig) -> None:
-    """A client that sends any packet in time stays connected; with Keep Alive 0 it need not."""
-    silent, client = rig.connect(), rig.connect(keep_alive=2)
-    client.send(PingReq())
-    client.expect(PingResp)
-    for number in range(3):
-        rig.wait(1.9)
-        client.send(Publish(rig.topic(), str(number).encode()))
-    rig.wait(1.9)
-    client.send(Subscribe(1, [SubscriptionOptions(rig.topic())]))
-    client.expect(SubAck)
-    rig.wait(1.9)
-    client.expect_nothing()
-    silent.expect_nothing()

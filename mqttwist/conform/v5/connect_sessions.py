@@ -31,6 +31,24 @@ def leave_everything(rig: Rig) -> Client:
     return client
 
 
+def everything_goes_on(rig: Rig, client: Client, watcher: Client) -> None:
+    """`client` has the session that `leave_everything` has left; `watcher` subscribes to "mine"."""
+    client.send(PubComp(client.expect(PubRel).packet_id))
+    again = client.message()
+    require_equal((again.payload, again.dup), (b"one", True), "what was not acknowledged, and DUP")
+    waiting = client.message()
+    require_equal((waiting.payload, waiting.dup), (b"three", False), "what waited, and DUP")
+    client.expect_nothing()
+    rig.connect().publish(rig.topic(), b"four", qos=1)
+    require_equal(client.message().payload, b"four", "a message of the subscription that was kept")
+    client.send(Publish(rig.topic("mine"), b"mine", qos=2, packet_id=9, dup=True))
+    client.expect(PubRec)
+    client.send(PubRel(9))
+    client.expect(PubComp)
+    require_equal(watcher.message().payload, b"mine", "the payload")
+    watcher.expect_nothing()  # sent on once, at whichever of its steps
+
+
 def has_nothing_left(rig: Rig, client: Client) -> None:
     """The session of `client` is a new one: nothing is sent again, nothing is subscribed to."""
     client.expect_nothing()
@@ -76,20 +94,7 @@ def a_session_is_resumed(rig: Rig) -> None:
     away = leave_everything(rig)
     client = rig.connect(away.client_id, clean_start=False, persistent=True)
     require(client.connack.session_present, "Session Present is 0 although there is a session")
-    client.send(PubComp(client.expect(PubRel).packet_id))
-    again = client.message()
-    require_equal((again.payload, again.dup), (b"one", True), "what was not acknowledged, and DUP")
-    waiting = client.message()
-    require_equal((waiting.payload, waiting.dup), (b"three", False), "what waited, and DUP")
-    client.expect_nothing()
-    rig.connect().publish(rig.topic(), b"four", qos=1)
-    require_equal(client.message().payload, b"four", "a message of the subscription that was kept")
-    client.send(Publish(rig.topic("mine"), b"mine", qos=2, packet_id=9, dup=True))
-    client.expect(PubRec)
-    client.send(PubRel(9))
-    client.expect(PubComp)
-    require_equal(watcher.message().payload, b"mine", "the payload")
-    watcher.expect_nothing()  # sent on once, at whichever of its steps
+    everything_goes_on(rig, client, watcher)
 
 
 @statement("MQTT-3.1.2-5", "MQTT-3.1.4-4", "MQTT-3.2.2-3")
