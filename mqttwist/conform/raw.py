@@ -69,6 +69,12 @@ def unsubscribe(
     return frame(UNSUBSCRIBE << 4 | 2, packet_id + listed(version, properties) + string(topic_filter))
 
 
+def login(rig: Rig) -> bytes:
+    """User Name and Password, which both must be there: those that the Server wants, or any."""
+    username, password = rig.credentials
+    return string((username or "user").encode()) + string(password or b"word")
+
+
 # Where a string stands: what is in its place, in a packet that is right but for that.
 Place = Callable[[Rig, bytes], bytes]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from mqttwist.conform.client import Client, Line
 from mqttwist.wire.connect import Connect, Will
@@ -17,13 +17,17 @@ from mqttwist.wire.publish import Publish
 
 KEPT = 600  # seconds that a persistent session of MQTT 5.0 is kept
 
+Credentials = tuple[str | None, bytes | None]  # User Name and Password
+NOBODY: Final[Credentials] = (None, None)
+
 
 class Rig(ABC):
     """Serves one check of protocol `version`. `mark`, letters and digits, tells it from all other checks.
 
     `patience` is how many seconds anything may take that must happen, `quiet` how long nothing must come
     where nothing can be asked for in its place. What time demands may be done up to `lateness` seconds late;
-    that it is not done too soon is looked at `earliness` seconds before.
+    that it is not done too soon is looked at `earliness` seconds before. `credentials` are those of every
+    client that is to be let in.
     """
 
     patience: float
@@ -31,8 +35,9 @@ class Rig(ABC):
     lateness: float
     earliness: float
 
-    def __init__(self, version: int, mark: str) -> None:
+    def __init__(self, version: int, mark: str, credentials: Credentials = NOBODY) -> None:
         self.version = version
+        self.credentials = credentials
         self._mark = mark
         self._numbers = count(1)
         self._clients: list[Client] = []
@@ -95,6 +100,13 @@ class Rig(ABC):
             clean_start = False
         connect = Connect(client_id or self.client_id(), version, clean_start, keep_alive, will)
         connect.properties = Properties(**properties)
+        connect.username, connect.password = self.credentials
+        return connect
+
+    def nameless_packet(self, **options: Any) -> Connect:
+        """A CONNECT with an empty Client Identifier; `options` are those of `connect_packet`."""
+        connect = self.connect_packet(**options)
+        connect.client_id = ""
         return connect
 
     def connect(self, client_id: str = "", **options: Any) -> Client:

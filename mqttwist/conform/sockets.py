@@ -8,7 +8,7 @@ from itertools import count
 from secrets import token_hex
 
 from mqttwist.conform.client import READS_LIMIT, Client
-from mqttwist.conform.rig import Rig
+from mqttwist.conform.rig import NOBODY, Credentials, Rig
 
 _RUN = token_hex(3)  # two runs at the same time must not meet
 _MARKS = count(1)
@@ -65,8 +65,8 @@ class SocketRig(Rig):
     lateness = 5.5  # some brokers look now and then only
     earliness = 0.6
 
-    def __init__(self, version: int, host: str, port: int) -> None:
-        super().__init__(version, f"{_RUN}{next(_MARKS)}")
+    def __init__(self, version: int, host: str, port: int, credentials: Credentials = NOBODY) -> None:
+        super().__init__(version, f"{_RUN}{next(_MARKS)}", credentials)
         self._host = host
         self._port = port
 

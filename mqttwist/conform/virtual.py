@@ -8,7 +8,7 @@ from typing import Any
 from mqttwist.broker.broker import Broker
 from mqttwist.broker.settings import Settings
 from mqttwist.conform.client import Client
-from mqttwist.conform.rig import Rig
+from mqttwist.conform.rig import NOBODY, Credentials, Rig
 from mqttwist.stores.memory import MemoryStore
 
 START = 1000.0  # what the clock shows at first, in seconds
@@ -85,8 +85,10 @@ class VirtualRig(Rig):
     lateness = 1.0  # the broker looks once a second
     earliness = 0.1
 
-    def __init__(self, version: int, virtual: VirtualBroker, mark: str = "v") -> None:
-        super().__init__(version, mark)
+    def __init__(
+        self, version: int, virtual: VirtualBroker, mark: str = "v", credentials: Credentials = NOBODY
+    ) -> None:
+        super().__init__(version, mark, credentials)
         self.waited = 0.0
         self._virtual = virtual
 

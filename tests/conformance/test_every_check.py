@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from mqttwist.broker.connection import ServerConnection
 from mqttwist.conform.client import Client
 from mqttwist.conform.known import KNOWN
 from mqttwist.conform.registry import checks
@@ -11,6 +12,7 @@ from mqttwist.conform.rig import Rig
 from mqttwist.conform.runner import Verdict, run
 from mqttwist.conform.statements import VERSION_NAMES
 from mqttwist.conform.virtual import VirtualBroker, VirtualRig
+from mqttwist.wire.connect import Connect
 
 
 class DeadLine:
@@ -51,6 +53,17 @@ class ClosingRig(DeadRig):
     closes = True
 
 
+USER = ("conform", b"pass\xff word")
+
+
+def only_the_user(connection: ServerConnection, connect: Connect) -> None:
+    """The login of a broker that knows one user."""
+    if (connect.username, connect.password) == USER:
+        connection.accept(None, identity="conform")
+    else:
+        connection.refuse(0x86, "")
+
+
 class EveryCheckTests(SynchronousTestCase):
     def test_nothing_is_proven_by_silence(self) -> None:
         """Each check fails on a Server that says nothing, and on one that closes every connection."""
@@ -74,3 +87,13 @@ class EveryCheckTests(SynchronousTestCase):
                 self.assertEqual(len(virtual.broker.sessions), 0)
                 self.assertEqual(virtual.broker.connection_count, 0)
                 self.assertEqual(len(virtual.broker.router.retained), 0)
+
+    def test_who_logs_in(self) -> None:
+        """Each check passes on a broker that lets nobody in without a user name and a password."""
+        for version in VERSION_NAMES:
+            for check in checks(version):
+                virtual = VirtualBroker(check.settings)
+                virtual.broker.login = only_the_user
+                with self.subTest(check.name):
+                    outcome = run(check, VirtualRig(version, virtual, credentials=USER))
+                    self.assertIs(outcome.verdict, Verdict.PASSED, outcome.detail)

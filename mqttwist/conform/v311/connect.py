@@ -13,9 +13,9 @@ from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL
 from mqttwist.conform.v311 import statement
 from mqttwist.conform.verdict import NotApplicable, about, require, require_equal
 from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
-from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
-from mqttwist.wire.packet import MQTT_3_1_1, frame
+from mqttwist.wire.packet import frame
 from mqttwist.wire.publish import Publish
 from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe
 
@@ -40,7 +40,7 @@ def closed_silently(rig: Rig, what: str, data: bytes) -> None:
 
 def nameless(rig: Rig, clean_session: bool = True) -> bytes:
     """CONNECT with an empty Client Identifier."""
-    return Connect("", MQTT_3_1_1, clean_session).encode()
+    return rig.nameless_packet(clean_start=clean_session).encode()
 
 
 @statement("MQTT-3.1.0-1")
@@ -175,7 +175,7 @@ def the_fields_of_the_payload_come_in_their_order(rig: Rig) -> None:
     client_id = rig.client_id()
     rig.remember(client_id)
     fields = raw.string(client_id.encode()) + raw.string(rig.topic("will").encode()) + raw.string(b"payload")
-    client.send(raw.connect(rig.version, fields + raw.string(b"user") + raw.string(b"word"), 0xC6))
+    client.send(raw.connect(rig.version, fields + raw.login(rig), 0xC6))
     client.connected()
     rig.connect(client_id)  # takes over, which ends the first
     will = watcher.expect(Publish)

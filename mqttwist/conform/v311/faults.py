@@ -115,12 +115,8 @@ def whole_conversation(rig: Rig, client: Client) -> None:
 def no_extension_is_needed(rig: Rig) -> None:
     """A client that has nothing but a Client Identifier can do all there is, without any extension."""
     client_id = rig.client_id()
-    rig.remember(client_id)
     for persistent in (False, True):
         for number in (1, 2):
-            client = rig.open()
-            flags = 0 if persistent else raw.CLEAN_START
-            client.send(raw.connect(rig.version, raw.string(client_id.encode()), flags))
-            client.connected()
+            client = rig.connect(client_id, persistent=persistent)
             with about(f"Clean Session {int(not persistent)}, connection {number}"):
                 whole_conversation(rig, client)

@@ -5,9 +5,11 @@ Statements about Servers with limits are checked as far as the Server has named 
 
 from __future__ import annotations
 
+from mqttwist.conform import raw
 from mqttwist.conform.client import Client
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import statement
+from mqttwist.conform.v5.connect import own_id
 from mqttwist.conform.v5.connect_sessions import leave_everything
 from mqttwist.conform.verdict import NotApplicable, about, require, require_equal
 from mqttwist.wire.connect import ConnAck, Connect, Will
@@ -115,11 +117,10 @@ def after_a_refusal_the_connection_is_closed(rig: Rig) -> None:
 @statement("MQTT-3.2.2-8")
 def connack_has_a_reason_code_of_its_own(rig: Rig) -> None:
     """The Reason Code of each CONNACK is one of those that CONNACK may have."""
-    fine = rig.connect_packet()
     for data in (
-        *(connect.encode() for connect in (fine, *refusals(rig))),
-        fine.encode()[:-1] + b"\xff",  # a Client Identifier that is no UTF-8
-        fine.encode().replace(b"MQTT\5\2", b"MQTT\5\3"),
+        *(connect.encode() for connect in (rig.connect_packet(), *refusals(rig))),
+        raw.connect(rig.version, raw.string(b"\xff")),  # a Client Identifier that is no UTF-8
+        raw.connect(rig.version, own_id(rig), 0x03),  # the reserved flag
     ):
         client = rig.open()
         client.send(data)

@@ -11,7 +11,7 @@ from mqttwist.conform.v5 import statement
 from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL, refused_wherever_a_string_stands
 from mqttwist.conform.verdict import NotApplicable, about, require, require_equal
 from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
-from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5, frame
 from mqttwist.wire.publish import Publish
@@ -157,7 +157,7 @@ def the_fields_of_the_payload_come_in_their_order(rig: Rig) -> None:
     rig.remember(client_id)
     fields = raw.string(client_id.encode()) + raw.listed(rig.version, b"\x03" + raw.string(b"type"))
     fields += raw.string(rig.topic("will").encode()) + raw.string(b"payload")
-    client.send(raw.connect(rig.version, fields + raw.string(b"user") + raw.string(b"word"), 0xC6))
+    client.send(raw.connect(rig.version, fields + raw.login(rig), 0xC6))
     client.connected()
     rig.connect(client_id)  # takes over, which ends the first
     will = watcher.expect(Publish)
@@ -202,7 +202,7 @@ def client_identifiers_of_23_letters_and_digits_are_allowed(rig: Rig) -> None:
 def nameless(rig: Rig) -> Client:
     """A client without a Client Identifier, which a Server may refuse."""
     client = rig.open()
-    client.send(Connect("", rig.version))
+    client.send(rig.nameless_packet())
     connack = client.expect(ConnAck)
     if connack.reason_code == 0x85:
         raise NotApplicable("the Server wants a Client Identifier")
@@ -228,9 +228,7 @@ def an_assigned_client_identifier_is_that_of_the_client(rig: Rig) -> None:
     """With the Client Identifier that it was assigned, a client finds its session again."""
     nameless(rig).disconnect()
     client = rig.open()
-    connect = rig.connect_packet(persistent=True)
-    connect.client_id = ""
-    client.send(connect)
+    client.send(rig.nameless_packet(persistent=True))
     client.connected()
     client.subscribe(rig.topic())
     again = rig.connect(client.client_id, clean_start=False, persistent=True)
@@ -256,7 +254,7 @@ def a_refused_client_identifier_closes_the_connection(rig: Rig) -> None:
         long,
     ):
         client = rig.open()
-        client.send(rig.connect_packet(client_id) if client_id else Connect("", rig.version))
+        client.send(rig.connect_packet(client_id) if client_id else rig.nameless_packet())
         with about(f"Client Identifier {client_id[:20]!r} of {len(client_id)} characters"):
             connack = client.answer()
             if connack is None or connack.reason_code:
