@@ -47,6 +47,10 @@ class Line(Protocol):
         """Close without a word, and wait until the Server has seen it."""
 
 
+def _either(reason_codes: tuple[int, ...]) -> str:
+    return " or ".join([f"0x{one:02X}" for one in reason_codes])
+
+
 class Client:
     """A client of protocol `version` on a Network Connection of its own.
 
@@ -121,12 +125,15 @@ class Client:
     def expect_closed(self, *reason_codes: int) -> Disconnect | ConnAck | None:
         """The Server closes the connection, and sends nothing more except for a DISCONNECT or CONNACK.
 
-        If it sends one, that tells of an error, with one of `reason_codes` if there are any.
+        If it sends one, that tells of an error. That an accepted client of MQTT 5.0 is sent one, with one of
+        `reason_codes` if there are any, is recommended only: no MUST is on it (4.13).
         """
         self._read_all(self._rig.patience)
         if not self._line.is_closed:
             raise CheckFailed(f"expected the connection to be closed, it is open and {self._what_came()}")
         if not self._waiting:
+            wanted = bool(reason_codes) and self._is_accepted and self.version == MQTT_5
+            self._rig.recommend(not wanted, f"DISCONNECT with {_either(reason_codes)} before the close")
             return None
         goodbye = self._waiting[0][0]
         if len(self._waiting) > 1 or not isinstance(goodbye, Disconnect | ConnAck):
@@ -138,9 +145,9 @@ class Client:
     def _expect_error(self, goodbye: Disconnect | ConnAck, reason_codes: tuple[int, ...]) -> None:
         code = goodbye.reason_code
         least = 0x80 if self.version == MQTT_5 else 1
-        if code not in reason_codes if reason_codes else code < least:
-            wanted = " or ".join([f"0x{one:02X}" for one in reason_codes]) or "of an error"
-            raise CheckFailed(f"expected a Reason Code {wanted}, got 0x{code:02X} in {goodbye}")
+        require(code >= least, f"expected a Reason Code of an error, got 0x{code:02X} in {goodbye}")
+        fits = not reason_codes or code in reason_codes
+        self._rig.recommend(fits, f"Reason Code {_either(reason_codes)}, not 0x{code:02X}, before the close")
 
     def read_to_end(self) -> bytes:
         """What the Server sends until it closes the connection, which it must do; it may be anything."""

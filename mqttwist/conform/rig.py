@@ -27,7 +27,7 @@ class Rig(ABC):
     `patience` is how many seconds anything may take that must happen, `quiet` how long nothing must come
     where nothing can be asked for in its place. What time demands may be done up to `lateness` seconds late;
     that it is not done too soon is looked at `earliness` seconds before. `credentials` are those of every
-    client that is to be let in.
+    client that is to be let in. `remarks` say what the Server did not do that is recommended only.
     """
 
     patience: float
@@ -38,6 +38,7 @@ class Rig(ABC):
     def __init__(self, version: int, mark: str, credentials: Credentials = NOBODY) -> None:
         self.version = version
         self.credentials = credentials
+        self.remarks: list[str] = []
         self._mark = mark
         self._numbers = count(1)
         self._clients: list[Client] = []
@@ -54,6 +55,11 @@ class Rig(ABC):
     @abstractmethod
     def _dial(self) -> Line:
         """A new Network Connection."""
+
+    def recommend(self, holds: bool, text: str) -> None:
+        """Remark `text`, which tells what would be better, unless `holds`: the Server may do as it does."""
+        if not holds and text not in self.remarks:
+            self.remarks.append(text)
 
     # Names of its own
 

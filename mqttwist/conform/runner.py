@@ -19,7 +19,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`detail` says why a check failed or was skipped."""
+    """`detail` says why a check failed or was skipped, or what would be better although it has passed."""
 
     check: Check
     verdict: Verdict
@@ -40,6 +40,8 @@ def run(check: Check, rig: Rig) -> Outcome:
     except Exception as error:
         if outcome.verdict is Verdict.PASSED:
             outcome = Outcome(check, Verdict.FAILED, f"when all was done: {_words(error)}")
+    if outcome.verdict is Verdict.PASSED and rig.remarks:
+        outcome = Outcome(check, Verdict.PASSED, f"allowed; recommended is {', '.join(rig.remarks)}")
     return outcome
 
 

@@ -41,6 +41,8 @@ def _test_of(check: Check, class_name: str) -> Callable[[SynchronousTestCase], N
         outcome = run(check, rig)
         wanted = Verdict.FAILED if check.name in KNOWN else Verdict.PASSED
         self.assertIs(outcome.verdict, wanted, f"{check.name}: {outcome.detail}")
+        if outcome.verdict is Verdict.PASSED:
+            self.assertEqual(outcome.detail, "", f"{check.name}: what is recommended is not done")
         self.assertEqual(check.slow, rig.waited >= 1, f"{check.name} waits for {rig.waited} s")
 
     test.__name__ = f"test_{check.function}"

@@ -14,7 +14,7 @@ from mqttwist.conform.runner import Verdict, run
 from mqttwist.conform.verdict import CheckFailed, NotApplicable, require
 from mqttwist.conform.virtual import VirtualBroker, VirtualRig
 from mqttwist.wire.acknowledge import PubAck
-from mqttwist.wire.connect import Will
+from mqttwist.wire.connect import ConnAck, Will
 from mqttwist.wire.control import PingReq, PingResp
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
 from mqttwist.wire.publish import Publish
@@ -51,6 +51,16 @@ class SayingLine:
         pass
 
 
+class LastWordsLine(SayingLine):
+    """A Network Connection to a Server that says `data` and closes it."""
+
+    is_closed = True
+
+    def receive(self, seconds: float) -> bytes:
+        data, self._data = self._data, b""
+        return data
+
+
 class ClientTests(RigTestCase):
     def test_what_came_instead(self) -> None:
         """A packet that does not come fails with those that did."""
@@ -74,10 +84,10 @@ class ClientTests(RigTestCase):
         client.expect_next(Publish)
 
     def test_closed(self) -> None:
-        """A connection that was closed is one, with the Reason Code that was asked for or none of success."""
+        """A connection that was closed is one, with a Reason Code that is none of success."""
         client = self.rig.connect()
         client.send(b"\x00\x00")
-        self.fails(lambda: client.expect_closed(0x82), "0x82", "0x81")
+        client.expect_closed()
         self.fails(lambda: client.expect(SubAck), "the connection was closed")
         self.fails(client.expect_nothing, "the connection was closed")
         client = self.rig.connect()
@@ -87,6 +97,24 @@ class ClientTests(RigTestCase):
             client.send(b"\x00\x00")
         goodbye = client.expect_closed(0x80, 0x81)
         self.assertEqual(goodbye and goodbye.reason_code, 0x81)
+        self.assertEqual(self.rig.remarks, [])
+        client = Client(self.rig, LastWordsLine(b"\xe0\x01\x00"), MQTT_5)
+        self.fails(client.expect_closed, "of an error, got 0x00")
+
+    def test_what_is_recommended(self) -> None:
+        """Another Reason Code than the one asked for, and none, are remarked on, and fail nothing (4.13)."""
+        client = Client(self.rig, LastWordsLine(b"\xe0\x01\x83"), MQTT_5)
+        client.expect_closed(0x81, 0x82)
+        self.assertEqual(self.rig.remarks, ["Reason Code 0x81 or 0x82, not 0x83, before the close"])
+        self.rig.remarks.clear()
+        Client(self.rig, LastWordsLine(b""), MQTT_5).expect_closed(0x81)  # CONNACK may be left out
+        client = Client(self.rig, LastWordsLine(ConnAck().encode(5)), MQTT_5)
+        client.connected()
+        client.expect_closed()
+        self.assertEqual(self.rig.remarks, [])
+        for _ in (1, 2):
+            client.expect_closed(0x81)
+        self.assertEqual(self.rig.remarks, ["DISCONNECT with 0x81 before the close"])
 
     def test_refusals(self) -> None:
         """A client that must be accepted, and is not, fails the check."""
@@ -150,6 +178,8 @@ class ChecksTests(SynchronousTestCase):
             raise NotApplicable("of another kind")
 
         self.assertEqual(self.run_one(lambda rig: None), (Verdict.PASSED, ""))
+        better = (Verdict.PASSED, "allowed; recommended is this, that")
+        self.assertEqual(self.run_one(lambda rig: rig.remarks.extend(["this", "that"])), better)
         self.assertEqual(self.run_one(lambda rig: require(False, "no")), (Verdict.FAILED, "no"))
         self.assertEqual(self.run_one(not_applicable), (Verdict.SKIPPED, "of another kind"))
 

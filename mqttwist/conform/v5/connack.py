@@ -14,7 +14,7 @@ from mqttwist.conform.v5.connect_sessions import leave_everything
 from mqttwist.conform.verdict import NotApplicable, about, require, require_equal
 from mqttwist.wire.connect import ConnAck, Connect, Will
 from mqttwist.wire.control import PingReq, PingResp
-from mqttwist.wire.packet import MQTT_5
+from mqttwist.wire.packet import MQTT_5, Packet
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
 from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions
@@ -33,6 +33,18 @@ def refusals(rig: Rig, client_id: str = "") -> list[Connect]:
     persistent = rig.connect_packet(client_id, persistent=True, authentication_method="conform: none")
     persistent.username, persistent.password = "conform", b"x" * 1000
     return [unknown, persistent]
+
+
+def refused(rig: Rig, *packets: Packet) -> tuple[Client, ConnAck]:
+    """A client that sends a CONNECT, and more, and the CONNACK that refuses it, which need not come."""
+    rig.connect()
+    client = rig.open()
+    client.send(*packets)
+    connack = client.answer()
+    if connack is None:
+        raise NotApplicable("the Server refuses a CONNECT without a CONNACK")
+    require(connack.reason_code >= 0x80, f"expected a refusal, got {connack}")
+    return client, connack
 
 
 def quiet_work(rig: Rig, client: Client) -> None:
@@ -83,8 +95,8 @@ def the_reserved_acknowledge_flags_are_0(rig: Rig) -> None:
     for connect in refusals(rig):
         client = rig.open()
         client.send(connect)
-        client.expect(ConnAck)
-        require_equal(client.packet_bytes[2], 0, "the flags of a refusal")
+        if client.answer() is not None:
+            require_equal(client.packet_bytes[2], 0, "the flags of a refusal")
 
 
 @statement("MQTT-3.2.2-6")
@@ -93,10 +105,7 @@ def session_present_is_0_in_a_refusal(rig: Rig) -> None:
     away = leave_everything(rig)
     for connect in refusals(rig, away.client_id):
         connect.clean_start = False
-        client = rig.open()
-        client.send(connect)
-        connack = client.expect(ConnAck)
-        require(connack.reason_code >= 0x80, f"expected a refusal, got {connack}")
+        client, _ = refused(rig, connect)
         require_equal(client.packet_bytes[2], 0, "the flags")
         client.expect_closed()
     again = rig.connect(away.client_id, clean_start=False)
@@ -107,10 +116,8 @@ def session_present_is_0_in_a_refusal(rig: Rig) -> None:
 def after_a_refusal_the_connection_is_closed(rig: Rig) -> None:
     """A refusal has one of the Reason Codes of CONNACK, and the connection is closed after it."""
     for connect in refusals(rig):
-        client = rig.open()
-        client.send(connect, PingReq())
-        connack = client.expect_next(ConnAck)
-        require(connack.reason_code in REASON_CODES - {0}, f"expected a refusal, got {connack}")
+        client, connack = refused(rig, connect, PingReq())
+        require(connack.reason_code in REASON_CODES, f"a Reason Code of CONNACK is wanted, got {connack}")
         require(client.expect_closed() is None, "a packet followed the CONNACK of a refusal")
 
 
@@ -142,11 +149,13 @@ def limited_in_qos(rig: Rig) -> tuple[Client, int]:
 
 
 def is_refused(rig: Rig, connect: Connect, wanted: int) -> None:
+    """The Server refuses `connect`, best by a CONNACK with the Reason Code `wanted`."""
     client = rig.open()
     client.send(connect)
     connack = client.answer()
-    code = wanted if connack is None else connack.reason_code
-    require_equal(code, wanted, "the Reason Code of CONNACK")
+    code = None if connack is None else connack.reason_code
+    require(code is None or code >= 0x80, f"expected a refusal, got {connack}")
+    rig.recommend(code == wanted, f"CONNACK with 0x{wanted:02X}, not {connack}")
     client.expect_closed()
 
 
