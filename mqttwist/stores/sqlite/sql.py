@@ -1,0 +1,68 @@
+"""The statements that a table of the schema makes, and the one row about the file itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from mqttwist.stores.sqlite.schema import META, SCHEMA_VERSION, TABLES, Row, Table, checksum
+
+ALL_TABLES = (META, *TABLES)
+
+
+class Meta(NamedTuple):
+    """The columns of META: see there."""
+
+    one: int = 1
+    schema_version: int = SCHEMA_VERSION
+    last_frame: int = 0
+    last_at: float = 0.0
+    clean: int = 1
+
+
+def create(table: Table) -> str:
+    """The statement that makes a table.
+
+    A column has no type, so that what is put in comes back as the same value, but the number that is the key
+    of a table by rowid: SQLite knows by the type INTEGER that it is the row's own number.
+    """
+    columns = [*table.columns, "crc"]
+    key = ", ".join(table.columns[: table.key])
+    if table.by_rowid and table.columns[0] != "topic_name":
+        columns[0] += " INTEGER PRIMARY KEY"
+        return f"CREATE TABLE {table.name} ({', '.join(columns)})"
+    end = "" if table.by_rowid else " WITHOUT ROWID"
+    return f"CREATE TABLE {table.name} ({', '.join(columns)}, PRIMARY KEY ({key})){end}"
+
+
+def put(table: Table) -> str:
+    """The statement that puts one row in, its checksum at the end, in the place of one with the same key."""
+    marks = ", ".join("?" * (len(table.columns) + 1))
+    return f"INSERT OR REPLACE INTO {table.name} VALUES ({marks})"
+
+
+def remove(table: Table) -> str:
+    """The statement that removes the row with a key, if there is one."""
+    key = " AND ".join(f"{column} = ?" for column in table.columns[: table.key])
+    return f"DELETE FROM {table.name} WHERE {key}"
+
+
+def select(table: Table) -> str:
+    """The statement that reads all rows in the order of their keys, each with its checksum at the end."""
+    return f"SELECT * FROM {table.name} ORDER BY {', '.join(table.columns[: table.key])}"
+
+
+def is_sound(row: Row) -> bool:
+    """Tell whether a row as `select` reads it has the checksum that it was written with."""
+    return bool(checksum(row[:-1]) == row[-1])
+
+
+def write_meta(connection: sqlite3.Connection, meta: Meta) -> None:
+    """Put in the row about the file. Raises `sqlite3.Error`."""
+    connection.execute(put(META), (*meta, checksum(tuple(meta))))
+
+
+def read_meta(connection: sqlite3.Connection) -> Meta | None:
+    """The row about the file; None if there is none or its checksum is wrong. Raises `sqlite3.Error`."""
+    row = connection.execute(select(META)).fetchone()
+    return Meta(*row[:-1]) if row is not None and len(row) == len(Meta()) + 1 and is_sound(row) else None
