@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any, Final
 
 from mqttwist.conform.client import Client, Line
+from mqttwist.conform.verdict import require_equal
 from mqttwist.wire.connect import Connect, Will
 from mqttwist.wire.packet import MQTT_5
 from mqttwist.wire.properties import Properties
@@ -122,6 +123,15 @@ class Rig(ABC):
         client.send(connect)
         client.connected()
         return client
+
+    def reaches(self, subscriber: Client, label: str = "topic") -> None:
+        """Nothing has come to `subscriber`, though it could: what is sent to `topic(label)` comes."""
+        payload = f"control {next(self._numbers)}".encode()
+        self.connect().publish(self.topic(label), payload, 1)
+        publish = subscriber.message()
+        came = (publish.topic_name, publish.payload)
+        require_equal(came, (self.topic(label), payload), "the first message that came")
+        subscriber.expect_nothing()
 
     # The end
 

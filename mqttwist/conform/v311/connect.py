@@ -23,6 +23,7 @@ statement("MQTT-3.1.3-5")(connect.client_identifiers_of_23_letters_and_digits_ar
 statement("MQTT-3.1.3-4")(connect.the_client_identifier_must_be_utf_8)
 statement("MQTT-3.1.3-10")(connect.the_will_topic_must_be_utf_8)
 statement("MQTT-3.1.3-11")(connect.the_user_name_must_be_utf_8)
+statement("MQTT-3.1.4-5")(connect.nothing_after_a_refused_connect_is_processed)
 
 UNACCEPTABLE_LEVEL: Final = b"\x20\2\0\1"
 IDENTIFIER_REJECTED: Final = b"\x20\2\0\2"
@@ -271,22 +272,3 @@ def connect_is_acknowledged(rig: Rig) -> None:
             client.send(rig.connect_packet(clean_start=clean_session, keep_alive=keep_alive))
             require_equal(client.expect_next(ConnAck).reason_code, 0, "the return code")
             require_equal(client.packet_bytes, ACCEPTED, "CONNACK")
-
-
-@statement("MQTT-3.1.4-5")
-def nothing_after_a_refused_connect_is_processed(rig: Rig) -> None:
-    """PUBLISH and SUBSCRIBE that follow a refused CONNECT in one piece have no effect, nor an answer."""
-    watcher = rig.connect()
-    watcher.subscribe(rig.topic())
-    more = Publish(rig.topic(), b"one").encode(4) + Publish(rig.topic(), b"two", 1, True, None, 1).encode(4)
-    more += raw.subscribe(rig.version, rig.topic().encode()) + b"\xc0\0"
-    unknown = frame(0x10, raw.string(b"MQTT") + b"\3\2\0\0" + own_id(rig))
-    for refused in (nameless(rig, clean_session=False), unknown, raw.connect(4, own_id(rig), 0x03)):
-        client = rig.open()
-        client.send(refused + more)
-        said = client.read_to_end()
-        require(said in (b"", IDENTIFIER_REJECTED, UNACCEPTABLE_LEVEL), f"the Server answered {said!r}")
-        watcher.expect_nothing()
-    late = rig.connect()
-    late.subscribe(rig.topic())
-    late.expect_nothing()  # nothing was retained

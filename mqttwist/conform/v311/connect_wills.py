@@ -40,7 +40,8 @@ def the_will_of_a_refused_client_is_not_published(rig: Rig) -> None:
         client.send(raw.connect(rig.version, fields, flags))
         require_equal(client.read_to_end(), IDENTIFIER_REJECTED, "what the Server answered")
     closed_silently(rig, "the reserved flag", raw.connect(rig.version, own_id(rig) + fields[2:], 0x07))
-    watcher.expect_nothing()
+    rig.connect(will=will(rig)).drop()
+    sent(watcher)
 
 
 @statement("MQTT-3.1.2-8")
@@ -68,6 +69,9 @@ def the_will_is_deleted_by_disconnect(rig: Rig) -> None:
             watcher.expect_nothing()
     late = watching(rig)
     late.expect_nothing()  # nothing was retained
+    rig.connect(will=will(rig)).drop()
+    for one in (watcher, late):
+        sent(one)
 
 
 @statement("MQTT-3.1.2-10", "MQTT-3.1.2-12")
@@ -97,6 +101,8 @@ def without_the_will_flag_none_is_published(rig: Rig) -> None:
         client.send(b"\0\0")
         client.expect_closed()
         watcher.expect_nothing()
+    rig.connect(will=will(rig)).drop()
+    sent(watcher)
 
 
 @statement("MQTT-3.1.2-9")
@@ -158,7 +164,8 @@ def the_qos_of_the_will_is_0_1_or_2(rig: Rig) -> None:
     fields = raw.string(rig.topic("will").encode()) + raw.string(b"bye")
     for flags in (0x1E, 0x3E, 0x1C):
         closed_silently(rig, f"flags 0x{flags:02X}", raw.connect(rig.version, own_id(rig) + fields, flags))
-    watcher.expect_nothing()
+    rig.connect(will=will(rig)).drop()
+    sent(watcher)
 
 
 @statement("MQTT-3.1.2-16")

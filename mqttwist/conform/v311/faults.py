@@ -73,6 +73,7 @@ def each_closes(rig: Rig, packets: Mapping[str, bytes]) -> None:
         with about(what):
             client.expect_closed()
             watcher.expect_nothing()
+    rig.reaches(watcher)
 
 
 @statement("MQTT-4.8.0-1")

@@ -40,6 +40,8 @@ def many_messages_at_once_arrive(rig: Rig) -> None:
 def a_message_goes_to_nobody_else(rig: Rig) -> None:
     """A client without a subscription that matches, and one whose session was discarded, is sent nothing."""
     publisher, other, former = rig.connect(), rig.connect(), rig.connect(persistent=True)
+    there = rig.connect()
+    there.subscribe(rig.topic("a/b"))
     for label in ("a", "a/b/c", "b/#", "+", "a/c"):
         other.subscribe(rig.topic(label), qos=1)
     former.subscribe(rig.topic("#"), qos=1)
@@ -47,5 +49,7 @@ def a_message_goes_to_nobody_else(rig: Rig) -> None:
     rig.connect(former.client_id).disconnect()
     for qos in (0, 1, 2):
         publisher.publish(rig.topic("a/b"), b"payload", qos)
+        require_equal(there.message().payload, b"payload", "the payload that came to a client that has one")
     other.expect_nothing()
+    rig.reaches(other, "a/c")
     rig.connect(former.client_id, persistent=True).expect_nothing()

@@ -75,3 +75,4 @@ def nothing_is_taken_after_auth_with_an_unlisted_reason_code(rig: Rig) -> None:
         with about(f"Reason Code 0x{code:02X}"):
             client.expect_closed(0x81, 0x82)
             watcher.expect_nothing()
+    rig.reaches(watcher)

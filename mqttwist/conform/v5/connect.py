@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mqttwist.conform import raw
-from mqttwist.conform.client import Client
+from mqttwist.conform.client import AnyPacket, Client
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import statement
 from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL, refused_wherever_a_string_stands
@@ -350,19 +350,42 @@ def connect_is_acknowledged(rig: Rig) -> None:
             require_equal(client.expect_next(ConnAck).reason_code, 0, "the Reason Code")
 
 
+def refused_connects(rig: Rig) -> list[bytes]:
+    """CONNECT packets that a Server of this version must refuse."""
+    reserved_flag = raw.connect(rig.version, own_id(rig), 0x03)
+    if rig.version == MQTT_5:
+        return [rig.connect_packet(authentication_method="conform: no such method").encode(), reserved_flag]
+    another_level = frame(0x10, raw.string(b"MQTT") + b"\3\2\0\0" + own_id(rig))
+    return [rig.nameless_packet(clean_start=False).encode(), another_level, reserved_flag]
+
+
 @statement("MQTT-3.1.4-6")
 def nothing_after_a_refused_connect_is_processed(rig: Rig) -> None:
-    """PUBLISH and SUBSCRIBE that follow a refused CONNECT in one piece have no effect."""
-    watcher = rig.connect()
-    watcher.subscribe(rig.topic())
-    more = Publish(rig.topic(), b"one").encode(5) + Publish(rig.topic(), b"two", 1, True, None, 1).encode(5)
-    more += raw.subscribe(rig.version, rig.topic().encode()) + b"\xc0\0"
-    unknown = rig.connect_packet(authentication_method="conform: no such method").encode()
-    for refused in (unknown, raw.connect(rig.version, own_id(rig), 0x03)):
+    """PUBLISH and SUBSCRIBE in one piece with a refused CONNECT have no effect; with another they have."""
+    watcher, client = rig.connect(), rig.open()
+    watcher.subscribe(rig.topic("#"), qos=1)
+    client.send(rig.connect_packet(), *requests(rig, "taken"))
+    client.connected()
+    client.expect(SubAck)
+    for payload in (b"one", b"two"):
+        require_equal(watcher.message().payload, payload, "the payload of what follows an accepted CONNECT")
+    for refused in refused_connects(rig):
         client = rig.open()
-        client.send(refused + more)
+        client.send(refused, *requests(rig, "not taken"))
         client.expect_closed()
         watcher.expect_nothing()
-    late = rig.connect()
-    late.subscribe(rig.topic())
-    late.expect_nothing()  # nothing was retained
+    for label, count in (("taken", 1), ("not taken", 0)):
+        late = rig.connect()
+        late.subscribe(rig.topic(label))
+        rig.settle(late)
+        require_equal(len(late.retained_topics()), count, f"how many messages are retained that were {label}")
+
+
+def requests(rig: Rig, label: str) -> list[AnyPacket]:
+    """Two messages, one of them to be retained, and a subscription."""
+    topic = rig.topic(label)
+    return [
+        Publish(topic, b"one"),
+        Publish(topic, b"two", 1, True, packet_id=1),
+        Subscribe(2, [SubscriptionOptions(f"{topic}/none")]),
+    ]

@@ -80,6 +80,8 @@ def the_will_is_deleted_by_disconnect(rig: Rig) -> None:
             watcher.expect_nothing()
             rig.connect(client.client_id, clean_start=True)  # ends the session
             watcher.expect_nothing()
+    rig.connect(will=will(rig)).drop()
+    sent(watcher)
 
 
 @statement("MQTT-3.1.2-10")

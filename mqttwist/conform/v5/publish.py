@@ -77,7 +77,7 @@ def qos_3_is_malformed(rig: Rig) -> None:
         client.send(raw.publish(rig.version, rig.topic().encode(), b"", flags, b"\0\1", b"payload"))
         with about(f"flags 0x{flags:X}"):
             client.expect_closed(0x81)
-    subscriber.expect_nothing()
+    rig.reaches(subscriber)
 
 
 # RETAIN (3.3.1.3)
@@ -257,7 +257,7 @@ def a_topic_name_has_no_wildcards(rig: Rig) -> None:
             client.send(raw.publish(rig.version, rig.topic(label).encode(), b"", qos << 1, packet_id))
             with about(f"Topic Name with {label}, QoS {qos}"):
                 client.expect_closed(0x81, 0x82, 0x90)
-    subscriber.expect_nothing()
+    rig.reaches(subscriber)
 
 
 @statement("MQTT-3.3.2-3")
