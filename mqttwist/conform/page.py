@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from mqttwist.conform.known import KNOWN
 from mqttwist.conform.registry import checks
 from mqttwist.conform.runner import Outcome, Verdict, run_virtually
 from mqttwist.conform.statements import VERSION_NAMES, Statement, statements
@@ -64,7 +63,7 @@ def _result(version: int, statement: Statement, outcomes: Sequence[Outcome]) -> 
 def _proof(outcome: Outcome) -> str:
     text = f"{outcome.check.sentence} (`{outcome.check.name}`)"
     if outcome.verdict is not Verdict.PASSED:
-        text += f" **Fails**: {KNOWN.get(outcome.check.name, outcome.detail)}"
+        text += f" **Fails**: {outcome.detail}"
     return text.replace("|", "\\|")
 
 
