@@ -31,6 +31,11 @@ class _Topic:
     sent: dict[int, Sent] = field(default_factory=dict)
     floor: int = -1
 
+    @property
+    def must_be_served(self) -> bool:
+        later = (sent for number, sent in self.sent.items() if number >= self.floor)
+        return self.floor >= 0 and not any(sent.empty for sent in later)
+
 
 @dataclass
 class _Read:
@@ -70,13 +75,11 @@ class _Retained:
             topic.floor = max(topic.floor, event.identity.sequence)
 
     def _delivered(self, event: Delivered) -> None:
+        """Without RETAIN it is one that was sent just now, not one that was kept (3.3.1.3)."""
         read = self.reads.get(event.client)
         content = read_payload(event.payload)
-        if read is not None and content is not None:
+        if read is not None and content is not None and event.retain:
             read.got.setdefault(event.topic, []).append(content[0].sequence)
-            if not event.retain:
-                text = f"{event.client} got {content[0]} without RETAIN"
-                self.faults.append(Fault("retained flag", text))
 
     def _judge(self, client: str, read: _Read) -> None:
         for name, topic in self.topics.items():
@@ -106,3 +109,12 @@ def check_retained(history: History) -> list[Fault]:
     for event in history.events:
         retained.take(event)
     return retained.faults
+
+
+def expected_topics(history: History) -> set[str]:
+    """The topics of which a client that asks now must get a message."""
+    retained = _Retained()
+    for event in history.events:
+        if not isinstance(event, Delivered | Reading | HasRead):
+            retained.take(event)
+    return {name for name, topic in retained.topics.items() if topic.must_be_served}

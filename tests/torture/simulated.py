@@ -150,7 +150,7 @@ RETAINED_SABOTAGES = {
     "serves an old one": "retained old",
     "serves one twice": "retained twice",
     "keeps one that was removed": "retained old",
-    "serves without RETAIN": "retained flag",
+    "serves without RETAIN": "retained lost",
 }
 
 
