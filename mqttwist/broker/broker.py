@@ -42,10 +42,11 @@ class Broker:
 
     __slots__ = (
         "_connections", "_refused", "deadlines", "drops", "login", "metrics", "new_client_id", "observer",
-        "router", "sessions", "settings", "trace", "turn",
+        "router", "sessions", "settings", "store", "trace", "turn",
     )  # fmt: skip
 
     settings: Settings
+    store: Store
     observer: Observer
     login: Login
     trace: Trace | None
@@ -70,11 +71,12 @@ class Broker:
         new_client_id: Callable[[], str] = _new_client_id,
     ) -> None:
         self.settings = settings or Settings()
+        self.store = store
         self.observer = observer or SilentObserver()
         self.login = login
         self.trace = trace
         self.new_client_id = new_client_id
-        self.turn = Turn(clock)
+        self.turn = Turn(clock, store.journal)
         self.metrics = Metrics()
         self.drops = Drops()
         self.deadlines = Deadlines()
@@ -87,6 +89,27 @@ class Broker:
         self.sessions = Sessions(
             self.router, store, self.turn, self.deadlines, self.observer, self.drops, limits
         )
+        if store.is_open:
+            self.restore()
+
+    # What was stored
+
+    def restore(self) -> None:
+        """Take up what the store has kept, and do what came due while no broker ran. One turn.
+
+        Call it once, when the store was opened, unless that was so from the beginning.
+        """
+        self.turn.begin()
+        self.router.restore_retained()
+        self.sessions.restore()
+        self.tick()
+
+    def stored(self, frame: int) -> None:
+        """All frames of the journal up to `frame` are stored: what has waited for that goes out. One turn."""
+        journal = self.turn.journal
+        if journal is not None:
+            journal.committed(frame, self.turn.begin())
+            self.turn.end()
 
     # Connections
 

@@ -21,6 +21,7 @@ from mqttwist.session.connection import (
     AWAITING_CONNECT,
     CLOSED,
     CONNECTED,
+    READING_LOGIN,
     Connection,
     Transport,
 )
@@ -140,9 +141,12 @@ class ServerConnection(Connection):
 
     def _answer(self, packet: SubAck | UnsubAck) -> None:
         """A client that can't take the answer to its request would wait for it for ever: send it away."""
-        if not self.send_packet(packet):
+        encoded = packet.encode(self.version)
+        if len(encoded) > self.peer_maximum_packet_size:
             text = "the answer is larger than the Client's Maximum Packet Size"
             raise ProtocolError(0x95, text, "MQTT-3.1.2-24")
+        self._promise(encoded)
+        self.metrics.others_sent += 1
 
     # CONNECT (3.1)
 
@@ -163,7 +167,7 @@ class ServerConnection(Connection):
         self._broker.login(self, connect)
         if self.state == AUTHENTICATING:
             self._login_is_pending = True
-            self.pause_reading()
+            self.pause_reading(READING_LOGIN)
 
     def accept(
         self,
@@ -218,7 +222,7 @@ class ServerConnection(Connection):
         """After a login that took its time: look at what has come in meanwhile."""
         if self._login_is_pending:
             self._login_is_pending = False
-            self.resume_reading()
+            self.resume_reading(READING_LOGIN)
             self.process()
             self.turn.end()
 
@@ -255,14 +259,22 @@ class ServerConnection(Connection):
         publisher = self._publisher
         if publisher is None:
             return
+        journal = self.turn.journal
+        changes = 0 if journal is None else journal.changes
         reason_code = publisher.received(publish)
         if reason_code >= 0x80:
             self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
         if publish.qos:
             # Before MQTT 5.0 an acknowledgement can't say no (3.1.1: [MQTT-3.3.5-2]).
             packet_type = PUBACK if publish.qos == 1 else PUBREC
-            self.send(acknowledge(packet_type, publish.packet_id, reason_code, self.version))
+            packet = acknowledge(packet_type, publish.packet_id, reason_code, self.version)
             self.metrics.others_sent += 1
+            if journal is None:
+                self.send(packet)
+            elif publish.qos == 1 and journal.changes == changes:
+                self.send_when_stored(packet, 0)
+            else:  # at QoS 2 it may have been received before, and not be stored yet
+                self.send_when_stored(packet, journal.latest_frame)
 
     def _acknowledgement_received(self) -> None:
         decoder = self.decoder
@@ -280,8 +292,16 @@ class ServerConnection(Connection):
         packet_id, _ = read_acknowledgement(PUBREL, decoder.data, decoder.body, decoder.end, self.version)
         known = self.session is not None and self.session.incoming.release(packet_id)
         reason_code = SUCCESS if known else ReasonCode.PACKET_IDENTIFIER_NOT_FOUND.value
-        self.send(acknowledge(PUBCOMP, packet_id, reason_code, self.version))  # [MQTT-4.3.3-11]
+        self._promise(acknowledge(PUBCOMP, packet_id, reason_code, self.version))  # [MQTT-4.3.3-11]
         self.metrics.others_sent += 1
+
+    def _promise(self, packet: bytes) -> None:
+        """Send what says that something is so, when all that has happened up to now is stored."""
+        journal = self.turn.journal
+        if journal is None:
+            self.send(packet)
+        else:
+            self.send_when_stored(packet, journal.latest_frame)
 
     # SUBSCRIBE and UNSUBSCRIBE (3.8 - 3.11)
 

@@ -33,7 +33,7 @@ class WaitingReceiver(Receiver):
         self._wake = wake
 
     def deliver(self, message: Message, grant: Grant) -> bool:
-        accepted, dropped = self.waiting.push(message, grant)
+        accepted, dropped = self.waiting.push(Delivery(message, grant), message)
         if not accepted:
             dropped += 1
         if dropped:
@@ -43,7 +43,7 @@ class WaitingReceiver(Receiver):
         return accepted
 
     def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
-        self.waiting.push_kept(message, kept, grant)
+        self.waiting.push_kept(Delivery(message, grant, kept))
         self._wake()
 
     def withdraw_drop(self) -> None:

@@ -96,6 +96,12 @@ class Publisher:
             raise ProtocolError(0x9B, f"PUBLISH with QoS {qos}", "MQTT-3.2.2-11")
         session = self._session
         incoming = session.incoming
+        if (
+            self._router.store_is_failing
+            and session.version == MQTT_5
+            and self._router.must_be_stored(publish)
+        ):
+            return self._refuse(publish, ReasonCode.QUOTA_EXCEEDED.value)
         if qos == 2:
             return NEW_MESSAGE if incoming.is_new(publish.packet_id) else SUCCESS
         if incoming.receive_maximum:

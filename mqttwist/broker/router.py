@@ -55,7 +55,10 @@ class Router:
         self._drops = drops
         self._maximum_retained = maximum_retained
         self._retained_expiry = {}
-        for kept in store.retained():
+
+    def restore_retained(self) -> None:
+        """Take up the retained messages of the store."""
+        for kept in self._store.retained():
             if kept.message is not None:
                 self.retained.take_up(kept.message.topic_name, kept)
                 self._expire_retained_later(kept.message)
@@ -82,6 +85,22 @@ class Router:
                 self._drops.count(group.topic_filter, drop.NO_MEMBER)
         message.forms = None
         return bool(route.targets or route.groups)
+
+    @property
+    def store_is_failing(self) -> bool:
+        """Whether the store, if there is one, does not take changes for now."""
+        journal = self._turn.journal
+        return journal is not None and journal.is_failing
+
+    def must_be_stored(self, message: Message) -> bool:
+        """Whether somebody is to get `message` even if the process ends now."""
+        if message.retain:
+            return True
+        route = self.subscriptions.route(message.topic_name)
+        receivers = [target.receiver for target in route.targets]
+        for group in route.groups:
+            receivers += group.receivers
+        return any(receiver.is_recorded for receiver in receivers)
 
     # Retained messages
 
@@ -169,12 +188,15 @@ class Router:
         return True
 
     def restore(self, session: Session) -> None:
-        """Take up the subscriptions of a session from the store."""
+        """Take up the subscriptions of a session from the store.
+
+        What waits for it is not looked at, for that may be on disk: if nothing came by a Shared Subscription,
+        that is found out when another member asks for it.
+        """
         for subscription in session.subscriptions.values():
             self.subscriptions.add(session.outgoing, subscription)
-        for share in {delivery.grant.share for delivery in session.outgoing.waiting}:
-            group = self.subscriptions.share_group(share) if share else None
-            if group is not None:
+            group = self.subscriptions.share_group(subscription.options.topic_filter)
+            if group is not None and session.outgoing.waiting.length:
                 group.keeps(session.outgoing, True)
 
     def forget(self, session: Session) -> None:
@@ -204,7 +226,7 @@ class Router:
             refusals += 1
             return False
 
-        outgoing.waiting.take(is_taken)
+        outgoing.take(is_taken)
         return refusals > 0
 
     def offer_waiting(self, session: Session) -> None:
@@ -264,7 +286,7 @@ class Router:
                 answers[topic_name] = self._may_receive(outgoing, topic_name)
             return not answers[topic_name]
 
-        for delivery in outgoing.waiting.take(is_forbidden):
+        for delivery in outgoing.take(is_forbidden):
             if not delivery.grant.share or not self._give_to_another(delivery, outgoing):
                 self._drops.count(outgoing.client_id, drop.FORBIDDEN)
 

@@ -12,7 +12,7 @@ from mqttwist.session.session import NEVER, Session
 from mqttwist.session.store import Store
 from mqttwist.session.turn import Turn
 from mqttwist.session.waiting import QueueLimits
-from mqttwist.wire.connect import Connect, Will
+from mqttwist.wire.connect import Connect
 
 if TYPE_CHECKING:
     from mqttwist.broker.connection import ServerConnection
@@ -24,18 +24,16 @@ CONNECTION_CLOSED: Final = "its connection was closed"
 class _Record:
     """A session with what the broker has to do with it: its connection or the deadlines of its absence."""
 
-    __slots__ = ("connection", "expiry", "session", "will", "will_due")
+    __slots__ = ("connection", "expiry", "session", "will_due")
 
     session: Session
     connection: ServerConnection | None
-    will: Will | None
     will_due: Deadline | None
     expiry: Deadline | None
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.connection = None
-        self.will = None
         self.will_due = None
         self.expiry = None
 
@@ -85,14 +83,21 @@ class Sessions:
         self._observer = observer
         self._drops = drops
         self._limits = limits
-        for session in list(store.sessions()):
-            if session.expiry_interval == 0:  # its connection ended with the broker before, and so did it
-                store.session_removed(session)
-                continue
+
+    def restore(self) -> None:
+        """Take up the sessions of the store: their connections have ended with the broker before.
+
+        The time since then counts: what came due meanwhile is due at the next tick.
+        """
+        for session in list(self._store.sessions()):
             record = self._records[session.client_id] = _Record(session)
-            session.outgoing.adopt(limits, drops)
+            session.outgoing.adopt(self._limits, self._drops)
             self._router.restore(session)
+            if session.gone_at is None:
+                session.gone_at = self._turn.now
+                self._store.session_saved(session)
             self._expire_later(record)
+            self._schedule_will(record)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -140,14 +145,17 @@ class Sessions:
             record = self._records[client_id] = _Record(Session(client_id, self._limits, self._drops))
         record.cancel()  # a will that was not due yet is not sent [MQTT-3.1.3-9]
         record.connection = connection
-        record.will = connect.will
         session = record.session
+        session.gone_at = None
         session.version = connect.version
         session.username = connect.username
         session.identity = identity
         session.expiry_interval = expiry_interval
         self._router.set_authority(session, authority)
+        had_will, session.will = session.will is not None, connect.will
         self._store.session_saved(session)
+        if had_will or session.will is not None:
+            self._store.will_changed(session)
         self.connected += 1
         return session, is_present
 
@@ -166,31 +174,34 @@ class Sessions:
         record.connection = None
         self.connected -= 1
         session.outgoing.detach()
-        if not send_will:
-            record.will = None
+        session.gone_at = self._turn.now
+        if not send_will and session.will is not None:
+            session.will = None
+            self._store.will_changed(session)
         if session.expiry_interval == 0:
             self._end(record, CONNECTION_CLOSED)
             return
+        self._store.session_saved(session)
         self._router.hand_over(session.outgoing)
-        self._schedule_will(record)
+        if session.will is not None and session.will.delay == 0:
+            self._send_will(record)
+        else:
+            self._schedule_will(record)
         self._expire_later(record)
 
     def _schedule_will(self, record: _Record) -> None:
         """The Will is due after its delay or when the session ends, whichever is first [MQTT-3.1.2-8]."""
-        if record.will is None:
-            return
-        if record.will.delay == 0:
-            self._send_will(record)
-        else:
-            record.will_due = self._deadlines.at(
-                self._turn.now + record.will.delay, lambda now: self._send_will(record)
-            )
+        session = record.session
+        if session.will is not None and session.gone_at is not None:
+            due = session.gone_at + session.will.delay
+            record.will_due = self._deadlines.at(due, lambda now: self._send_will(record))
 
     def _send_will(self, record: _Record) -> None:
-        will = record.will
-        record.will = None  # [MQTT-3.1.2-10]
+        will = record.session.will
+        record.session.will = None  # [MQTT-3.1.2-10]
         record.will_due = None
         if will is not None:
+            self._store.will_changed(record.session)
             self._observer.will_published(record.session.client_id, will.topic_name)
             message = will.message()
             if not self._router.has_room_to_retain(message):
@@ -198,9 +209,10 @@ class Sessions:
             self._router.publish(message, record.session.outgoing)
 
     def _expire_later(self, record: _Record) -> None:
+        gone_at = record.session.gone_at
         interval = record.session.expiry_interval
-        if interval != NEVER:
-            when = self._turn.now + interval
+        if interval != NEVER and gone_at is not None:
+            when = gone_at + interval
             record.expiry = self._deadlines.at(when, lambda now: self._end(record, "it expired"))
 
     def _end(self, record: _Record, cause: str) -> None:
@@ -208,7 +220,7 @@ class Sessions:
         record.cancel()
         session = record.session
         self._records.pop(session.client_id, None)
+        self._store.session_removed(session)
         self._router.forget(session)
         self._send_will(record)
-        self._store.session_removed(session)
         self._observer.session_ended(session.client_id, cause)

@@ -79,6 +79,8 @@ class Subscriber:
         is_new = options.topic_filter not in subscriptions
         if is_new and len(subscriptions) >= self._settings.maximum_subscriptions:
             return ReasonCode.QUOTA_EXCEEDED.value
+        if self._session.outgoing.is_recorded and self._router.store_is_failing:
+            return ReasonCode.QUOTA_EXCEEDED.value
         return SUCCESS
 
     def replay(self) -> None:

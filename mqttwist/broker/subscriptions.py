@@ -71,6 +71,11 @@ class GroupTarget:
     def barred_count(self) -> int:
         return 0 if self._barred is None else len(self._barred)
 
+    @property
+    def receivers(self) -> list[Receiver]:
+        """All members."""
+        return self._group.receivers
+
     def deliver(self, message: Message, instead_of: Receiver | None = None) -> bool:
         """As `ShareGroup.deliver`."""
         return self._group.deliver(message, self._barred, instead_of)

@@ -11,6 +11,7 @@ beyond it nothing more is read from this peer until it reads.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from typing import Final, Protocol
 
 from mqttwist.session.metrics import Metrics
@@ -26,6 +27,13 @@ CLOSED: Final = 3
 
 HOLD_LIMIT: Final = 1 << 20  # bytes kept for a transport that is full
 PUMP_LIMIT: Final = 1 << 18  # bytes sent from a queue in one go
+
+# Why nothing is read from a peer for now.
+READING_UNREAD: Final = 1  # it does not read what is sent to it
+READING_LOGIN: Final = 2  # its login is waited for
+READING_TOO_FAST: Final = 4  # its messages come faster than they can be stored
+
+NONE_WITHHELD: Final[deque[tuple[int, bytes]]] = deque()  # in the place of one's own, which takes 600 bytes
 
 
 class Transport(Protocol):
@@ -58,9 +66,9 @@ class Connection:
     """One Network Connection. `version` is 3, 4 or 5 (or 0 before it is known), `peer` says where from."""
 
     __slots__ = (
-        "_counted", "_held", "_is_postponed", "_reading_paused", "blocked", "decoder", "last_received",
-        "metrics", "outbox", "peer", "peer_maximum_packet_size", "state", "trace", "transport", "turn",
-        "version", "wants_room",
+        "_counted", "_held", "_is_postponed", "_reading_paused", "_withheld", "blocked", "decoder",
+        "last_received", "metrics", "outbox", "peer", "peer_maximum_packet_size", "state", "trace",
+        "transport", "turn", "version", "wants_room",
     )  # fmt: skip
 
     transport: Transport
@@ -78,7 +86,8 @@ class Connection:
     peer_maximum_packet_size: int  # bytes; what the peer accepts
     _held: int  # bytes in the outbox, as far as counted
     _counted: int  # how many items of the outbox are in `_held`
-    _reading_paused: bool
+    _reading_paused: int  # why nothing is read for now: READING_*, added up
+    _withheld: deque[tuple[int, bytes]]  # packets, each until the frame of that number is committed
     _is_postponed: bool  # `go_on` will be called
 
     def __init__(
@@ -105,8 +114,9 @@ class Connection:
         self.peer_maximum_packet_size = 0xFFFFFFFF
         self._held = 0
         self._counted = 0
-        self._reading_paused = False
+        self._reading_paused = 0
         self._is_postponed = False
+        self._withheld = NONE_WITHHELD
 
     # What the roles implement
 
@@ -140,6 +150,8 @@ class Connection:
             self.turn.end()
         if self.blocked:
             self._limit_outbox()
+        if self._withheld:
+            self._wait_for_disk()
 
     def process(self) -> None:
         """Work on the packets that are complete, unless a login has to be waited for."""
@@ -173,6 +185,39 @@ class Connection:
         if not outbox:
             self.turn.has_output(self)
         outbox.append(packet)
+
+    def send_when_stored(self, packet: bytes, frame: int) -> None:
+        """Send a packet when the frame of that number is committed, and those withheld before it have gone.
+
+        A `frame` of 0 promises nothing, so the packet only keeps its place behind the others.
+        """
+        journal = self.turn.journal
+        if journal is None or (not self._withheld and frame <= journal.committed_frame):
+            self.send(packet)
+            return
+        if self._withheld is NONE_WITHHELD:
+            self._withheld = deque()
+        if not self._withheld:
+            journal.withholds(self)
+        self._withheld.append((frame, packet))
+
+    def release_withheld(self, frame: int) -> bool:
+        """Send what was withheld for `frame` and those before it; True when nothing more is withheld."""
+        withheld = self._withheld
+        while withheld and withheld[0][0] <= frame:
+            self.send(withheld.popleft()[1])
+        return not withheld
+
+    def _wait_for_disk(self) -> None:
+        """Read no more from a peer whose messages come faster than they can be stored."""
+        journal = self.turn.journal
+        if journal is not None and self.state == CONNECTED and journal.is_congested(self.turn.now):
+            journal.stall(self)
+            self.pause_reading(READING_TOO_FAST)
+
+    def disk_caught_up(self) -> None:
+        """What was not stored yet is so now, or is little."""
+        self.resume_reading(READING_TOO_FAST)
 
     def flush(self) -> None:
         """Write the outbox in one go, unless the transport is full; then what waits, in a turn of its own."""
@@ -208,9 +253,7 @@ class Connection:
         """The transport takes data again: one turn."""
         self.turn.begin()
         self.blocked = False
-        if self._reading_paused:
-            self._reading_paused = False
-            self.transport.resume_reading()
+        self.resume_reading(READING_UNREAD)
         self.flush()
         if self.state == CONNECTED and not self.blocked:
             self.wants_room = False
@@ -227,16 +270,21 @@ class Connection:
 
     def _limit_outbox(self) -> None:
         """Read no more from a peer that makes us answer and does not read the answers."""
-        if self.held() > HOLD_LIMIT and not self._reading_paused and self.state == CONNECTED:
-            self._reading_paused = True
-            self.transport.pause_reading()
+        if self.held() > HOLD_LIMIT and self.state == CONNECTED:
+            self.pause_reading(READING_UNREAD)
 
-    def pause_reading(self) -> None:
-        self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
+    def pause_reading(self, why: int) -> None:
+        """Read no more for now, because of one of `READING_*`."""
         if not self._reading_paused:
-            self.transport.resume_reading()
+            self.transport.pause_reading()
+        self._reading_paused |= why
+
+    def resume_reading(self, why: int) -> None:
+        """That is over: read on, unless there is another reason."""
+        if self._reading_paused & why:
+            self._reading_paused &= ~why
+            if not self._reading_paused:
+                self.transport.resume_reading()
 
     def close(self) -> None:
         """Write what is in the outbox and close; nothing that still comes in is looked at."""
@@ -244,11 +292,14 @@ class Connection:
             return
         self.state = CLOSED
         self.blocked = False
+        journal = self.turn.journal
+        if journal is not None:
+            journal.forget(self)
         if self.outbox:
             self._write()
         self.transport.close()
 
     @property
     def reading_is_paused(self) -> bool:
-        """Whether nothing is read from the peer, because it does not read what is sent to it."""
-        return self._reading_paused
+        """Whether nothing is read from the peer."""
+        return self._reading_paused != 0

@@ -24,13 +24,24 @@ NO_MEMBER: Final = "no member of the shared subscription can take it"
 class Delivery:
     """A message that waits for its turn or for an acknowledgement.
 
-    `awaiting` is the packet type that is to come next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent.
-    One that came by a Shared Subscription may go to another member while it was not sent. While a retained
-    message waits that is sent because of a SUBSCRIBE, `kept` stands for it, so that it takes no memory of its
-    own.
+    `sid` and `position` say where it is in a store; a `position` of 0: in none. `awaiting` is the packet type
+    that is to come next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent. One that came by a Shared
+    Subscription may go to another member while it was not sent. While a retained message waits that is sent
+    because of a SUBSCRIBE, `kept` stands for it, so that it takes no memory of its own.
     """
 
-    __slots__ = ("awaiting", "grant", "kept", "message", "packet_id", "qos", "sent_at", "size")
+    __slots__ = (
+        "awaiting",
+        "grant",
+        "kept",
+        "message",
+        "packet_id",
+        "position",
+        "qos",
+        "sent_at",
+        "sid",
+        "size",
+    )
 
     message: Message | None  # None once it is no longer needed
     grant: Grant
@@ -39,6 +50,8 @@ class Delivery:
     packet_id: int
     awaiting: int
     sent_at: float
+    sid: int
+    position: int
     size: int  # bytes that it counts for: in the queue with its overhead, in flight as the packet
 
     def __init__(self, message: Message, grant: Grant, kept: Kept | None = None) -> None:
@@ -49,4 +62,6 @@ class Delivery:
         self.packet_id = 0
         self.awaiting = 0
         self.sent_at = 0.0
+        self.sid = 0
+        self.position = 0
         self.size = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mqttwist.session.journal import Journal
 from mqttwist.wire.errors import ProtocolError
 
 
@@ -12,9 +13,11 @@ class IncomingFlow:
     for none (before MQTT 5.0).
     """
 
-    __slots__ = ("_open", "receive_maximum", "unreleased")
+    __slots__ = ("_journal", "_open", "_sid", "receive_maximum", "unreleased")
 
     unreleased: set[int]
+    _journal: Journal | None  # records what is received and released
+    _sid: int  # our session's number there
     receive_maximum: int
     _open: set[int]  # Packet Identifiers that count against the quota of this connection
 
@@ -22,6 +25,13 @@ class IncomingFlow:
         self.unreleased = set()
         self.receive_maximum = 0
         self._open = set()
+        self._journal = None
+        self._sid = 0
+
+    def record(self, journal: Journal, sid: int) -> None:
+        """From now on what is received and released is recorded, for the session `sid`."""
+        self._journal = journal
+        self._sid = sid
 
     def attach(self, receive_maximum: int) -> None:
         """A new Network Connection begins: the quota starts anew (4.9)."""
@@ -50,6 +60,8 @@ class IncomingFlow:
     def received(self, packet_id: int) -> None:
         """The message is ours: until PUBREL, the same identifier means the same message [MQTT-4.3.3-10]."""
         self.unreleased.add(packet_id)
+        if self._journal is not None:
+            self._journal.received(self._sid, packet_id, True)
 
     def refused(self, packet_id: int) -> None:
         """PUBREC went out with a Reason Code of 0x80 or more: the identifier is free [MQTT-4.3.3-9]."""
@@ -60,5 +72,7 @@ class IncomingFlow:
         self._open.discard(packet_id)
         if packet_id in self.unreleased:
             self.unreleased.discard(packet_id)
+            if self._journal is not None:
+                self._journal.received(self._sid, packet_id, False)
             return True
         return False

@@ -12,6 +12,7 @@ in bytes is still sent, so that one, however large, can always be in flight.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from typing import Final
 
@@ -20,6 +21,7 @@ from mqttwist.session.aliases import OutboundAliases
 from mqttwist.session.connection import HOLD_LIMIT, PUMP_LIMIT, Connection
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
+from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.waiting import QueueLimits, WaitingQueue
@@ -47,8 +49,8 @@ class OutgoingFlow(Receiver):
     """All that is on its way to one client, online or not."""
 
     __slots__ = (
-        "_aliases", "_drops", "_form", "_last_drop", "_last_packet_id", "_size_quota", "_unsent",
-        "connection", "in_flight", "in_flight_size", "send_quota", "waiting",
+        "_aliases", "_drops", "_form", "_journal", "_last_drop", "_last_packet_id", "_sid", "_size_quota",
+        "_unsent", "connection", "in_flight", "in_flight_size", "send_quota", "waiting",
     )  # fmt: skip
 
     connection: Connection | None
@@ -63,6 +65,8 @@ class OutgoingFlow(Receiver):
     _form: int  # FORM_MQTT_5 or 0
     _drops: Drops
     _last_drop: str  # why the last message that was dropped was
+    _journal: Journal | None  # records what happens to messages of QoS 1 and 2
+    _sid: int  # our session's number there
 
     def __init__(self, client_id: str, limits: QueueLimits, drops: Drops) -> None:
         super().__init__(client_id)
@@ -78,6 +82,18 @@ class OutgoingFlow(Receiver):
         self._form = 0
         self._drops = drops
         self._last_drop = ""
+        self._journal = None
+        self._sid = 0
+
+    def record(self, journal: Journal, sid: int) -> None:
+        """From now on what happens to messages of QoS 1 and 2 is recorded, for the session `sid`."""
+        self._journal = journal
+        self._sid = sid
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether messages of QoS 1 and 2 for this client survive the process."""
+        return self._journal is not None
 
     def adopt(self, limits: QueueLimits, drops: Drops) -> None:
         """Another broker takes the session up, from a store: its limits hold, and it counts the drops."""
@@ -88,6 +104,7 @@ class OutgoingFlow(Receiver):
 
     def attach(self, connection: Connection, send_quota: int, topic_alias_maximum: int) -> None:
         """A Network Connection begins; call `resume` when CONNACK is in its outbox."""
+        self._recall_sent()
         self.connection = connection
         self.send_quota = send_quota
         self._size_quota = self.waiting.limits.size or NO_SIZE_QUOTA
@@ -95,6 +112,13 @@ class OutgoingFlow(Receiver):
             self._unsent = dict(reversed(self.in_flight.items()))
         self._form = FORM_MQTT_5 if connection.version == MQTT_5 else 0
         self._aliases = OutboundAliases(topic_alias_maximum) if topic_alias_maximum else None
+
+    def _recall_sent(self) -> None:
+        """A process before this one has sent something that is not confirmed: it is in flight again."""
+        for delivery in self.waiting.take_sent():
+            self.in_flight[delivery.packet_id] = delivery
+            self.in_flight_size += delivery.size
+            self._last_packet_id = delivery.packet_id
 
     def detach(self) -> None:
         """The Network Connection is gone."""
@@ -157,7 +181,10 @@ class OutgoingFlow(Receiver):
             return self._send_publish(connection, message, grant, 0, 0) > 0
         if self.waiting.length or self.pause != PAUSE_NONE or connection is None:
             return self._deliver_later(message, grant)
-        return self._send_first(connection, Delivery(message, grant), message) > 0
+        delivery = Delivery(message, grant)
+        if self._journal is not None:
+            self._journal.queued(self._sid, delivery)
+        return self._send_first(connection, delivery, message) > 0
 
     def _deliver_later(self, message: Message, grant: Grant) -> bool:
         connection = self.connection
@@ -168,13 +195,21 @@ class OutgoingFlow(Receiver):
                 if connection.held() + message.size > HOLD_LIMIT:
                     return self._drop(drop.TRANSPORT_FULL)
                 return self._send_publish(connection, message, grant, 0, 0) > 0
-        accepted, evicted = self.waiting.push(message, grant)
+        delivery = Delivery(message, grant)
+        accepted, evicted = self.waiting.push(delivery, message)
         if evicted:
             self._drops.count(self.client_id, drop.QUEUE_FULL, evicted)
-        return accepted or self._drop(drop.QUEUE_FULL)
+        if not accepted:
+            return self._drop(drop.QUEUE_FULL)
+        if self._journal is not None and delivery.qos:
+            self._journal.queued(self._sid, delivery)
+        return True
 
     def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
-        self.waiting.push_kept(message, kept, grant)
+        delivery = Delivery(message, grant, kept)
+        self.waiting.push_kept(delivery)
+        if self._journal is not None and delivery.qos:
+            self._journal.queued(self._sid, delivery)
 
     def pump(self) -> None:
         """Send what is to be sent again and then what waits, as far as the quota and the transport allow.
@@ -198,7 +233,12 @@ class OutgoingFlow(Receiver):
         """Send what has come to the front of the queue; how many bytes, 0 when it was dropped."""
         message = delivery.message
         if message is None:
+            self._finish(delivery)
             return 0
+        if delivery.kept is not None:
+            delivery.kept = None
+            if self._journal is not None:
+                self._journal.took_message(delivery, message)
         if delivery.qos:
             sent = self._send_first(connection, delivery, message)
         else:
@@ -210,13 +250,17 @@ class OutgoingFlow(Receiver):
         """Send a message of QoS 1 or 2 for the first time [MQTT-4.3.2-1] [MQTT-4.3.3-1]; how many bytes."""
         packet_id = self._new_packet_id()
         size = self._send_publish(connection, message, delivery.grant, delivery.qos, packet_id)
-        if size:
+        if not size:
+            self._finish(delivery)
+        else:
             delivery.packet_id = packet_id
             delivery.awaiting = PUBACK if delivery.qos == 1 else PUBREC
             delivery.sent_at = connection.turn.now
             delivery.size = size
             self.in_flight[packet_id] = delivery
             self.in_flight_size += size
+            if self._journal is not None:
+                self._journal.changed(delivery)
         return size
 
     def _new_packet_id(self) -> int:
@@ -247,12 +291,14 @@ class OutgoingFlow(Receiver):
             return self._drop(drop.PACKET_TOO_LARGE)
         if message.expires_at and message.expires_at <= connection.turn.now:
             return self._drop(drop.EXPIRED)
-        if qos:
+        if not qos:
+            connection.send(tail)
+        elif qos == 1 or self._journal is None:
             connection.send(head)
             connection.outbox.append(packet_id.to_bytes(2, "big"))
             connection.outbox.append(tail)
         else:
-            connection.send(tail)
+            self._send_when_stored(connection, head + packet_id.to_bytes(2, "big") + tail)
         connection.metrics.publishes_sent += 1
         return size
 
@@ -270,6 +316,11 @@ class OutgoingFlow(Receiver):
         encoded = publish.encode(MQTT_5)
         if len(encoded) > connection.peer_maximum_packet_size:
             return self._drop(drop.PACKET_TOO_LARGE)
+        if qos == 2 and self._journal is not None:
+            # Without an alias: what is sent meanwhile would use it before the receiver has heard of it.
+            self._send_when_stored(connection, encoded)
+            connection.metrics.publishes_sent += 1
+            return len(encoded)
         if self._aliases is not None and len(encoded) + ALIAS_SIZE <= connection.peer_maximum_packet_size:
             publish.topic_alias, known = self._aliases.alias_for(message.topic_name)
             if known:
@@ -278,6 +329,17 @@ class OutgoingFlow(Receiver):
         connection.send(encoded)
         connection.metrics.publishes_sent += 1
         return len(encoded)
+
+    def _send_when_stored(self, connection: Connection, packet: bytes) -> None:
+        """Send a packet of QoS 2, whose Packet Identifier the next process must know if we end now.
+
+        Else it could send the message with another one, and the receiver would take it for another message.
+        """
+        journal = self._journal
+        if journal is None:
+            connection.send(packet)
+        else:
+            connection.send_when_stored(packet, journal.latest_frame)
 
     def _adapt(self, message: Message, grant: Grant, qos: int, packet_id: int) -> Publish:
         retain = message.retain and grant.retain_as_published
@@ -326,6 +388,9 @@ class OutgoingFlow(Receiver):
     def _release(self, connection: Connection, delivery: Delivery) -> None:
         """The receiver has the message of QoS 2: let it free the Packet Identifier [MQTT-4.3.3-4]."""
         delivery.awaiting = PUBCOMP
+        message = delivery.message
+        if self._journal is not None and message is not None:
+            self._journal.released(delivery, message)
         delivery.message = None  # must not be sent again [MQTT-4.3.3-6]
         self.in_flight_size -= delivery.size
         delivery.size = 0
@@ -340,6 +405,8 @@ class OutgoingFlow(Receiver):
             self._drop(drop.REFUSED)
         del self.in_flight[delivery.packet_id]
         self.in_flight_size -= delivery.size
+        if self._journal is not None:
+            self._journal.done(delivery)
         if self._unsent:
             self._unsent.pop(delivery.packet_id, None)
             self.pump()
@@ -348,7 +415,7 @@ class OutgoingFlow(Receiver):
 
     def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> int:
         encoded = acknowledge(PUBREL, packet_id, reason_code, connection.version)
-        connection.send(encoded)
+        self._send_when_stored(connection, encoded)
         connection.metrics.others_sent += 1
         return len(encoded)
 
@@ -399,9 +466,13 @@ class OutgoingFlow(Receiver):
             # Behave as if it had been sent and confirmed [MQTT-3.1.2-25].
             del self.in_flight[delivery.packet_id]
             self.in_flight_size -= delivery.size
+            self._finish(delivery)
             self._drop(drop.PACKET_TOO_LARGE)
             return 0
-        connection.send(encoded)
+        if delivery.qos == 2:
+            self._send_when_stored(connection, encoded)
+        else:
+            connection.send(encoded)
         connection.metrics.publishes_sent += 1
         return len(encoded)
 
@@ -413,18 +484,37 @@ class OutgoingFlow(Receiver):
         That is what was never sent, and what was sent at QoS 1 only. The rest is counted as dropped, but for
         what PUBREC has confirmed: only its PUBREL is missing.
         """
+        self._recall_sent()
         unconfirmed = [one for one in self.in_flight.values() if one.message is not None]
-        waiting = list(self.waiting)
+        movable = [one for one in unconfirmed if one.grant.share and one.qos == 1]
+        lost = len(unconfirmed) - len(movable)
+        for delivery in self.in_flight.values():
+            self._finish(delivery)
         self.in_flight.clear()
         self.in_flight_size = 0
         self._unsent.clear()
-        self.waiting.clear()
-        movable = [one for one in unconfirmed if one.grant.share and one.qos == 1]
-        movable += [one for one in waiting if one.grant.share]
-        lost = len(unconfirmed) + len(waiting) - len(movable)
+        while (waiting := self.waiting.first()) is not None:
+            self.waiting.pop()
+            self._finish(waiting)
+            if waiting.grant.share:
+                movable.append(waiting)
+            else:
+                lost += 1
         if lost:
             self._drops.count(self.client_id, drop.SESSION_ENDED, lost)
         return movable
+
+    def take(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Take out of the queue all that `is_wanted`, in their order."""
+        taken = self.waiting.take(is_wanted)
+        for delivery in taken:
+            self._finish(delivery)
+        return taken
+
+    def _finish(self, delivery: Delivery) -> None:
+        """A delivery is over."""
+        if self._journal is not None:
+            self._journal.done(delivery)
 
     def withdraw_drop(self) -> None:
         self._drops.withdraw(self.client_id, self._last_drop)

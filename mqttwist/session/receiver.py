@@ -50,6 +50,11 @@ class Receiver:
     def has_room(self) -> bool:
         """Whether a small message would be sent or kept, not dropped."""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether messages of QoS 1 and 2 for it survive the process."""
+        return False
+
     def has_room_for(self, size: int) -> bool:
         """Whether a message of `size` bytes would be sent or kept without another having to go."""
         return self.has_room

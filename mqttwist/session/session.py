@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from mqttwist.session.incoming import IncomingFlow
+from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import OutgoingFlow
 from mqttwist.session.waiting import QueueLimits
+from mqttwist.wire.connect import Will
 from mqttwist.wire.subscribe import SubscriptionOptions
 
 NEVER: Final = 0xFFFFFFFF  # the Session Expiry Interval of a session that does not expire (3.1.2.11.2)
@@ -29,12 +31,14 @@ class Subscription:
 class Session:
     """One client's Session State.
 
-    `expiry_interval` in seconds: 0 ends the session with its connection, `NEVER` keeps it for good.
+    `expiry_interval` in seconds: 0 ends the session with its connection, `NEVER` keeps it for good. `gone_at`
+    is when the client left, by the broker's clock; None while it is connected. `sid` is the session's number
+    in a store, 0 while none has it.
     """
 
     __slots__ = (
-        "client_id", "expiry_interval", "identity", "incoming", "outgoing", "subscriptions", "username",
-        "version",
+        "client_id", "expiry_interval", "gone_at", "identity", "incoming", "outgoing", "sid", "subscriptions",
+        "username", "version", "will",
     )  # fmt: skip
 
     client_id: str
@@ -45,6 +49,9 @@ class Session:
     subscriptions: dict[str, Subscription]
     outgoing: OutgoingFlow
     incoming: IncomingFlow
+    will: Will | None  # to be published unless the client says goodbye, or comes back in time
+    gone_at: float | None
+    sid: int
 
     def __init__(self, client_id: str, limits: QueueLimits, drops: Drops) -> None:
         self.client_id = client_id
@@ -55,6 +62,14 @@ class Session:
         self.subscriptions = {}
         self.outgoing = OutgoingFlow(client_id, limits, drops)
         self.incoming = IncomingFlow()
+        self.will = None
+        self.gone_at = None
+        self.sid = 0
+
+    def record(self, journal: Journal) -> None:
+        """From now on what happens to the messages of this session is recorded; it has a `sid`."""
+        self.outgoing.record(journal, self.sid)
+        self.incoming.record(journal, self.sid)
 
     @property
     def is_connected(self) -> bool:

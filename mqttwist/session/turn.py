@@ -5,23 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mqttwist.session.journal import Journal
+
 if TYPE_CHECKING:
     from mqttwist.session.connection import Connection
 
 
 class Turn:
-    """`now` is the time of the turn, in seconds of whatever clock was given."""
+    """`now` is the time of the turn, in seconds of whatever clock was given.
 
-    __slots__ = ("_clock", "_postponed", "_with_output", "now", "wake")
+    `journal` is what changes are recorded in that are to survive the process; None: nothing is to.
+    """
+
+    __slots__ = ("_clock", "_postponed", "_with_output", "journal", "now", "wake")
 
     now: float
+    journal: Journal | None
     wake: Callable[[], object] | None  # has `go_on` called soon, but after what else waits; None: nobody does
     _postponed: list[Connection]
     _clock: Callable[[], float]
     _with_output: list[Connection]
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], journal: Journal | None = None) -> None:
         self._clock = clock
+        self.journal = journal
+        if journal is not None:
+            journal.clock = clock
         self.now = clock()
         self._with_output = []
         self._postponed = []
@@ -61,7 +70,13 @@ class Turn:
     def end(self) -> None:
         """Write to every connection that has output, until none is left: a write may make room for more.
 
-        Should one of them fail, the others stay for the next turn.
+        Should one of them fail, the others stay for the next turn. What was recorded goes off to be stored,
+        and if that is done at once, what has waited for it is written too.
         """
-        while self._with_output:
-            self._with_output.pop().flush()
+        journal = self.journal
+        while True:
+            while self._with_output:
+                self._with_output.pop().flush()
+            if journal is None or not journal.is_due:
+                return
+            journal.seal(self.now)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from mqttwist.session.delivery import Delivery
-from mqttwist.session.grant import Grant
-from mqttwist.wire.message import Kept, Message
+from mqttwist.wire.message import Message
 
 OVERHEAD: Final = 200  # bytes that a waiting message takes beside its content, roughly
 
@@ -31,6 +30,13 @@ class QueueLimits:
         self.qos_0 = qos_0
 
 
+class Backlog(Protocol):
+    """Deliveries that were stored by a process before this one, and are still on disk only."""
+
+    def fetch(self) -> list[Delivery]:
+        """The next ones, in their order; none when all have been fetched."""
+
+
 NONE_WAIT: Final[deque[Delivery]] = deque()  # in the place of a queue of one's own: those take 600 bytes each
 
 
@@ -43,9 +49,15 @@ class WaitingQueue:
 
     An evicted delivery stays in its place as an empty shell until it comes to the front or the shells
     outnumber the rest, so that evicting costs the same however long the queue is.
+
+    A queue that was taken up from a store begins with a `Backlog`, which is fetched bit by bit when its turn
+    comes. It holds no messages of QoS 0.
     """
 
-    __slots__ = ("_deliveries", "_evictable", "length", "limits", "messages", "qos_0", "size")
+    __slots__ = (
+        "_backlog", "_deliveries", "_evictable", "_fetched", "_unfetched", "_unfetched_size", "length",
+        "limits", "messages", "qos_0", "size",
+    )  # fmt: skip
 
     length: int  # how many wait
     messages: int  # how many of them count against the limit
@@ -54,6 +66,10 @@ class WaitingQueue:
     limits: QueueLimits
     _deliveries: deque[Delivery]
     _evictable: deque[Delivery]  # those of QoS 0 that count against the limits, oldest first
+    _backlog: Backlog | None
+    _unfetched: int  # how many the backlog still has
+    _unfetched_size: int  # bytes that they count for
+    _fetched: int  # how many at the front have come from the backlog
 
     def __init__(self, limits: QueueLimits) -> None:
         self.length = 0
@@ -62,12 +78,15 @@ class WaitingQueue:
         self.qos_0 = 0
         self._deliveries = NONE_WAIT
         self._evictable = NONE_WAIT
+        self._backlog = None
+        self._unfetched = self._unfetched_size = self._fetched = 0
         self.limits = limits
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[Delivery]:
+        self.fetch_all()
         return iter([delivery for delivery in self._deliveries if not _is_shell(delivery)])
 
     @property
@@ -85,7 +104,7 @@ class WaitingQueue:
             limits.size > 0 and self.size + size > limits.size
         )
 
-    def push(self, message: Message, grant: Grant) -> tuple[bool, int]:
+    def push(self, delivery: Delivery, message: Message) -> tuple[bool, int]:
         """Add at the end: whether there was room, and how many QoS 0 messages had to go for it."""
         evicted = 0
         size = message.size + OVERHEAD
@@ -97,7 +116,6 @@ class WaitingQueue:
                 return False, evicted
             self._evict(self._evictable.popleft())
             evicted += 1
-        delivery = Delivery(message, grant)
         delivery.size = size
         self.messages += 1
         self.size += size
@@ -106,9 +124,9 @@ class WaitingQueue:
         self._append(delivery)
         return True, evicted
 
-    def push_kept(self, message: Message, kept: Kept, grant: Grant) -> None:
-        """Add a retained `message` at the end, by its place."""
-        self._append(Delivery(message, grant, kept))
+    def push_kept(self, delivery: Delivery) -> None:
+        """Add the delivery of a retained message at the end, by its place."""
+        self._append(delivery)
 
     def _append(self, delivery: Delivery) -> None:
         self.length += 1
@@ -124,24 +142,29 @@ class WaitingQueue:
         self._evictable.append(delivery)
 
     def first(self) -> Delivery | None:
-        """The delivery whose turn it is, left in its place."""
+        """The delivery whose turn it is, left in its place.
+
+        Its message is None if it was a retained one that is no more.
+        """
+        if self._backlog is not None and not self._fetched:
+            self.fetch()
         deliveries = self._deliveries
         while deliveries:
             delivery = deliveries[0]
-            if delivery.message is not None:
-                return delivery
             kept = delivery.kept
             if kept is not None:
-                if kept.message is not None:
-                    delivery.message = kept.message
-                    return delivery
-                self._forget(delivery)
+                delivery.message = kept.message
+                return delivery
+            if delivery.message is not None:
+                return delivery
             deliveries.popleft()
         return None
 
     def pop(self) -> None:
         """Take `first()` out."""
         delivery = self._deliveries.popleft()
+        if self._fetched:
+            self._fetched -= 1
         self._forget(delivery)
         if delivery.qos == 0 and delivery.kept is None:
             self._evictable.popleft()  # the oldest of all is the oldest of its kind
@@ -170,7 +193,72 @@ class WaitingQueue:
                 if delivery.qos == 0:
                     self._append_evictable(delivery)
 
+    # What was stored before
+
+    def take_up(self, backlog: Backlog, messages: int, size: int) -> None:
+        """So many deliveries, which count for `size` bytes, are in `backlog`; they come before all others."""
+        self._backlog = backlog
+        self._unfetched = messages
+        self._unfetched_size = size
+        self.length += messages
+        self.messages += messages
+        self.size += size
+
+    def fetch(self) -> bool:
+        """Have the next bit of the backlog in memory, behind what was fetched before; False: nothing left."""
+        backlog = self._backlog
+        if backlog is None:
+            return False
+        deliveries = backlog.fetch()
+        if not deliveries:
+            self._backlog = None
+        self._unfetched -= len(deliveries)
+        size = sum([delivery.size for delivery in deliveries])
+        self._unfetched_size -= size
+        if self._backlog is None:  # what was counted and is not there
+            self._discount(self._unfetched, self._unfetched_size)
+            self._unfetched = self._unfetched_size = 0
+            return False
+        self.messages -= len([delivery for delivery in deliveries if delivery.kept is not None])
+        self._insert(deliveries)
+        return True
+
+    def fetch_all(self) -> None:
+        """Have all of the backlog in memory."""
+        while self.fetch():
+            pass
+
+    def take_sent(self) -> list[Delivery]:
+        """Take out what was sent before and is not confirmed: it stands at the front of the backlog."""
+        sent: list[Delivery] = []
+        while self._backlog is not None and (self._fetched or self.fetch()):
+            delivery = self._deliveries[0]
+            if not delivery.awaiting:
+                break
+            self._deliveries.popleft()
+            self._fetched -= 1
+            self._forget(delivery)
+            sent.append(delivery)
+        return sent
+
+    def _insert(self, deliveries: list[Delivery]) -> None:
+        """Put in what has come from the backlog."""
+        if self._deliveries is NONE_WAIT:
+            self._deliveries = deque()
+        behind = self._deliveries
+        ahead = [behind.popleft() for _ in range(self._fetched)]
+        behind.extendleft(reversed(deliveries))
+        behind.extendleft(reversed(ahead))
+        self._fetched += len(deliveries)
+
+    def _discount(self, messages: int, size: int) -> None:
+        self.length -= messages
+        self.messages -= messages
+        self.size -= size
+
     def clear(self) -> None:
+        self._backlog = None
+        self._unfetched = self._unfetched_size = self._fetched = 0
         self._deliveries = self._evictable = NONE_WAIT
         self.length = self.messages = self.size = self.qos_0 = 0
 
@@ -186,7 +274,7 @@ class WaitingQueue:
         self._forget(delivery)
         delivery.message = None
         if self.length * 2 < len(self._deliveries):
-            self._deliveries = deque(self)
+            self._deliveries = deque([one for one in self._deliveries if not _is_shell(one)])
 
 
 def _is_shell(delivery: Delivery) -> bool:

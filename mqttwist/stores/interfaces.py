@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from mqttwist.session.session import Session, Subscription
 from mqttwist.wire.message import Kept
@@ -16,6 +16,9 @@ class IStore(Interface):
     The broker reads it once, at its start, and from then on tells it of changes.
     """
 
+    journal = Attribute("the `Journal` that changes are recorded in, None where nothing outlives the process")
+    is_open = Attribute("whether the store can be read; else whoever starts the broker opens it")
+
     def sessions() -> Iterable[Session]:
         """Answer the sessions kept, none of them connected."""
 
@@ -23,7 +26,7 @@ class IStore(Interface):
         """Answer the retained messages kept, each in its place and with who published it."""
 
     def session_saved(session: Session) -> None:
-        """Keep a session that is new, or whose client, expiry interval or version is another one."""
+        """Keep a session that is new or has left, or whose client, expiry or version is another one."""
 
     def session_removed(session: Session) -> None:
         """Forget a session that has ended."""
@@ -33,6 +36,9 @@ class IStore(Interface):
 
     def subscription_removed(session: Session, topic_filter: str) -> None:
         """Forget a subscription."""
+
+    def will_changed(session: Session) -> None:
+        """Keep the will of a session, or forget it when it has none any more."""
 
     def retained_changed(topic_name: str, kept: Kept | None) -> None:
         """Keep a retained message in its place, or forget it when `kept` is None."""

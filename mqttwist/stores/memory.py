@@ -19,6 +19,15 @@ class MemoryStore:
         self._sessions: dict[str, Session] = {}
         self._retained: dict[str, Kept] = {}
 
+    @property
+    def journal(self) -> None:
+        """Nothing outlives the process."""
+        return None
+
+    @property
+    def is_open(self) -> bool:
+        return True
+
     def sessions(self) -> Iterable[Session]:
         return list(self._sessions.values())
 
@@ -36,6 +45,9 @@ class MemoryStore:
 
     def subscription_removed(self, session: Session, topic_filter: str) -> None:
         """The session has dropped it."""
+
+    def will_changed(self, session: Session) -> None:
+        """The session holds it."""
 
     def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
         if kept is None:

@@ -74,6 +74,8 @@ class Message:
 
     `data` is the payload, and before it whatever is worth keeping of the packet it came in. If that packet
     can be sent on as it is, `data_form` is its form, with `head` and `data` as its head and tail.
+
+    `mid` is the message's number in a store, 0 while no store has it.
     """
 
     # What most messages don't have is the class's: in plain Python that halves the time to make one, and to
@@ -89,6 +91,7 @@ class Message:
     _payload_at: int = 0
     data_form: int = NO_FORM
     head: bytes = b""
+    mid: int = 0
 
     def __init__(
         self,

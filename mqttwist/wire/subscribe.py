@@ -43,15 +43,23 @@ class SubscriptionOptions:
             raise ValueError(
                 f"QoS {self.qos}, Retain Handling {self.retain_handling}: both must be 0, 1 or 2"
             )
-        options = self.qos
-        if version == MQTT_5:
-            options |= self.retain_handling << 4
-            options |= _RETAIN_AS_PUBLISHED if self.retain_as_published else 0
-            if self.no_local:
-                options |= _NO_LOCAL
-                if self.topic_filter.startswith(SHARE_PREFIX):
-                    raise ValueError("No Local can't be set on a Shared Subscription [MQTT-3.8.3-4]")
+        if version == MQTT_5 and self.no_local and self.topic_filter.startswith(SHARE_PREFIX):
+            raise ValueError("No Local can't be set on a Shared Subscription [MQTT-3.8.3-4]")
+        options = self.as_byte if version == MQTT_5 else self.qos
         return _encode_topic_filter(self.topic_filter, version) + bytes((options,))
+
+    @property
+    def as_byte(self) -> int:
+        """The Subscription Options as MQTT 5.0 writes them."""
+        options = self.qos | self.retain_handling << 4
+        if self.retain_as_published:
+            options |= _RETAIN_AS_PUBLISHED
+        return options | _NO_LOCAL if self.no_local else options
+
+    @classmethod
+    def from_byte(cls, topic_filter: str, options: int) -> SubscriptionOptions:
+        """What `as_byte` says. Raises `MQTTError` for what SUBSCRIBE may not have."""
+        return _decode_options(topic_filter, options, MQTT_5)
 
 
 def _decode_options(topic_filter: str, options: int, version: int) -> SubscriptionOptions:

@@ -424,7 +424,7 @@ class StoredSessionTests(BrokerTestCase):
         self.assertIsNone(self.broker.sessions.get("long"))
 
     def test_a_changed_expiry_is_saved(self) -> None:
-        """The store is told when DISCONNECT changes the Session Expiry Interval."""
+        """The store is told when DISCONNECT changes the Session Expiry Interval, and that the client left."""
         saved: list[tuple[str, int]] = []
 
         class Store(MemoryStore):
@@ -434,7 +434,7 @@ class StoredSessionTests(BrokerTestCase):
 
         self.start(store=Store())
         self.connected("c", session_expiry_interval=10).disconnect(session_expiry_interval=99)
-        self.assertEqual(saved, [("c", 10), ("c", 99)])
+        self.assertEqual(saved, [("c", 10), ("c", 99), ("c", 99)])
 
     def test_connack_of_a_resumed_session(self) -> None:
         """Session Present is told only once there is a session, and never with a refusal [MQTT-3.2.2-6]."""

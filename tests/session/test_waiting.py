@@ -18,8 +18,8 @@ def push(
     """Push what the queue counts with `size` + 200 bytes, under `name` to tell it from others."""
     message = Message("", name.encode() + bytes(max(size - len(name), 0)), qos)
     if not replayed:
-        return queue.push(message, Grant(qos, share=share))
-    queue.push_kept(message, Kept(message), Grant(qos, share=share))
+        return queue.push(Delivery(message, Grant(qos, share=share)), message)
+    queue.push_kept(Delivery(message, Grant(qos, share=share), Kept(message)))
     return True, 0
 
 
@@ -205,7 +205,7 @@ class LimitTests(QueueTestCase):
         """Of a retained message that waits only its place is held; it is there when its turn comes."""
         queue = self.make(messages=1)
         message = Message("a", b"a")
-        queue.push_kept(message, Kept(message), Grant(0))
+        queue.push_kept(Delivery(message, Grant(0), Kept(message)))
         [one] = queue
         self.assertIsNone(one.message)
         self.assertEqual(len(queue), 1)
@@ -215,18 +215,19 @@ class LimitTests(QueueTestCase):
         self.assertEqual((len(queue), queue.qos_0, queue.messages, queue.size), (0, 0, 0, 0))
 
     def test_replayed_and_replaced(self) -> None:
-        """A retained message that was replaced before its turn is left out, wherever it stands."""
+        """A retained message that was replaced before its turn comes without it, wherever it stands."""
         for qos in (0, 1):
             for gone in range(3):
                 queue = self.make()
                 places = [Kept(Message("", str(number).encode(), qos)) for number in range(3)]
                 for kept in places:
                     assert kept.message is not None
-                    queue.push_kept(kept.message, kept, Grant(qos))
+                    queue.push_kept(Delivery(kept.message, Grant(qos), kept))
                 push(queue, "x", 1, share="$share/g/x")
                 places[gone].message = None
                 queue.take(by(""))  # what it rebuilds counts the same
-                self.assertEqual(drain(queue), [str(number) for number in range(3) if number != gone])
+                drained = ["" if number == gone else str(number) for number in range(3)]
+                self.assertEqual(drain(queue), drained)
                 self.assertEqual((len(queue), queue.qos_0, queue.messages, queue.size), (0, 0, 0, 0))
 
     def test_evicting_does_not_pile_up(self) -> None:

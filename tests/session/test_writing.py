@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqttwist.session.connection import HOLD_LIMIT
+from mqttwist.session.connection import HOLD_LIMIT, READING_LOGIN
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
 from tests.session.connected import PONG, ConnectionTestCase, encoded
 from tests.session.rig import payloads, publish
@@ -91,12 +91,12 @@ class TransportFullTests(ConnectionTestCase):
         """The end of another pause does not resume the reading of a peer that does not read."""
         self.fill_up()
         self.link.receive(*[PingReq()] * 11)
-        self.connection.pause_reading()
-        self.connection.resume_reading()
+        self.connection.pause_reading(READING_LOGIN)
+        self.connection.resume_reading(READING_LOGIN)
         self.assertFalse(self.recorder.is_reading)
         self.connection.transport_ready()
-        self.connection.pause_reading()
-        self.connection.resume_reading()
+        self.connection.pause_reading(READING_LOGIN)
+        self.connection.resume_reading(READING_LOGIN)
         self.assertTrue(self.recorder.is_reading)
 
     def test_room(self) -> None:

@@ -1,0 +1,378 @@
+"""What is to survive the process, on its way to the disk: gathered in a turn, stored in frames.
+
+The core tells a journal of every change to what a store keeps. At the end of a turn the changes become a
+*frame*, which is stored as a whole or not at all; while one is under way, the next gathers. What is queued
+and acknowledged again before its frame goes off is never written.
+
+A packet that promises something (PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK; a PUBREL; a PUBLISH of QoS 2,
+which must keep its Packet Identifier) is withheld until the frame with what it promises is committed:
+`Connection.send_when_stored`. Nothing here reads a file: `sink` is given the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from mqttwist.session.delivery import Delivery
+from mqttwist.session.rows import (
+    Row,
+    body_row,
+    delivery_row,
+    retained_row,
+    session_row,
+    subscription_row,
+    will_row,
+)
+from mqttwist.wire.message import Kept, Message
+
+if TYPE_CHECKING:
+    from mqttwist.session.connection import Connection
+    from mqttwist.session.session import Session, Subscription
+
+PENDING_LIMIT: Final = 8 << 20  # bytes that may be waiting for the disk before publishers have to wait
+PENDING_AGE: Final = 2.0  # seconds that a frame may take before publishers have to wait
+OVERHEAD: Final = 200  # bytes that a change takes beside its content, roughly
+
+# The tables of a frame, in their order.
+SESSIONS: Final = 0
+SUBSCRIPTIONS: Final = 1
+MESSAGES: Final = 2
+QUEUES: Final = 3
+RECEIVED: Final = 4
+RETAINED: Final = 5
+WILLS: Final = 6
+
+Changes = list[tuple[int, list[Row], list[Row]]]  # table, rows to put in, keys to remove
+Sink = Callable[[int, float, Changes], object]  # number of the frame, wall clock, changes
+
+
+class Journal:
+    """Gathers changes and says when they are stored.
+
+    `wall_clock` answers seconds since 1970: what is stored must mean the same to the next process. `clock` is
+    the one that the turn reads. Whoever opens the store sets `sink` and, with `go_on_from`, where its numbers
+    stand.
+    """
+
+    __slots__ = (
+        "_bodies", "_changed", "_mid", "_position", "_queued", "_received", "_removed", "_removed_bodies",
+        "_retained", "_sessions", "_sid", "_stalled", "_subscriptions", "_waiting", "_wall_clock", "_wills",
+        "changes", "clock", "committed_frame", "copies", "frame", "frame_begun", "gathered_size",
+        "is_failing", "sealed_changes", "sealed_size", "sink", "under_way",
+    )  # fmt: skip
+
+    frame: int  # the number of the frame that gathers
+    under_way: int  # the number of the frame that is being stored; 0: none
+    committed_frame: int
+    frame_begun: float  # when the frame under way was sent, by the turn's clock
+    changes: int  # how many have been recorded so far: compare it to see whether something was
+    sealed_changes: int  # how many of them are in frames already sent
+    is_failing: bool  # the last attempt to store a frame has failed
+    gathered_size: int  # bytes, roughly
+    sealed_size: int
+    sink: Sink | None
+    clock: Callable[[], float]
+    copies: dict[int, int]  # of message bodies with more than one delivery: how many
+    _sid: int
+    _mid: int
+    _position: int
+    _sessions: dict[int, Session | None]
+    _subscriptions: dict[tuple[int, str], Subscription | None]
+    _bodies: dict[int, Message]
+    _removed_bodies: list[Row]
+    _queued: dict[int, Delivery]  # by position: new in this frame
+    _changed: dict[int, Delivery]  # in a frame before, and another now
+    _removed: list[Row]
+    _received: dict[tuple[int, int], bool]
+    _retained: dict[str, Kept | None]
+    _wills: dict[int, Session | None]
+    _waiting: dict[Connection, None]  # connections with packets that are withheld
+    _stalled: dict[Connection, None]  # connections that are not read from until the disk has caught up
+    _wall_clock: Callable[[], float]
+
+    def __init__(self, wall_clock: Callable[[], float]) -> None:
+        self._wall_clock = wall_clock
+        self.clock = wall_clock
+        self.frame = 1
+        self.under_way = 0
+        self.committed_frame = 0
+        self.frame_begun = 0.0
+        self.changes = 0
+        self.sealed_changes = 0
+        self.is_failing = False
+        self.gathered_size = 0
+        self.sealed_size = 0
+        self.sink = None
+        self.copies = {}
+        self._sid = self._mid = self._position = 0
+        self._waiting = {}
+        self._stalled = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """An empty frame."""
+        self._sessions = {}
+        self._subscriptions = {}
+        self._bodies = {}
+        self._removed_bodies = []
+        self._queued = {}
+        self._changed = {}
+        self._removed = []
+        self._received = {}
+        self._retained = {}
+        self._wills = {}
+
+    def go_on_from(self, frame: int, sid: int, mid: int, position: int) -> None:
+        """A store was opened: its last frame, and the highest numbers in it."""
+        self.committed_frame = frame
+        self.frame = frame + 1
+        self._sid = sid
+        self._mid = mid
+        self._position = position
+
+    # Changes
+
+    def session_saved(self, session: Session) -> None:
+        if session.sid == 0:
+            self._sid += 1
+            session.sid = self._sid
+        self._sessions[session.sid] = session
+        self.changes += 1
+
+    def session_removed(self, session: Session) -> None:
+        """A session has ended; its deliveries are `done` one by one."""
+        sid = session.sid
+        if sid == 0:
+            return
+        for topic_filter in session.subscriptions:
+            self._subscriptions[(sid, topic_filter)] = None
+        for packet_id in session.incoming.unreleased:
+            self._received[(sid, packet_id)] = False
+        self._sessions[sid] = None
+        self._wills[sid] = None
+        self.changes += 1
+        session.sid = 0
+
+    def subscription_changed(self, session: Session, topic_filter: str, now: Subscription | None) -> None:
+        self._subscriptions[(session.sid, topic_filter)] = now
+        self.changes += 1
+
+    def will_changed(self, session: Session) -> None:
+        if session.sid == 0:
+            return
+        self._wills[session.sid] = None if session.will is None else session
+        self.changes += 1
+
+    def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
+        self._retained[topic_name] = kept
+        if kept is not None and kept.message is not None:
+            self.gathered_size += kept.message.size + OVERHEAD
+        self.changes += 1
+
+    def received(self, sid: int, packet_id: int, is_unreleased: bool) -> None:
+        """A QoS 2 message of a client is ours until its PUBREL; or that has come."""
+        self._received[(sid, packet_id)] = is_unreleased
+        self.changes += 1
+
+    def queued(self, sid: int, delivery: Delivery) -> None:
+        """A message of QoS 1 or 2 waits for a client, or is on its way to it."""
+        self._position += 1
+        delivery.sid = sid
+        delivery.position = self._position
+        self._queued[self._position] = delivery
+        message = delivery.message
+        if message is not None:
+            self._refer(message)
+        self.changes += 1
+
+    def changed(self, delivery: Delivery) -> None:
+        """A delivery was sent, and has a Packet Identifier."""
+        position = delivery.position
+        if position and position not in self._queued:
+            self._changed[position] = delivery
+            self.changes += 1
+
+    def took_message(self, delivery: Delivery, message: Message) -> None:
+        """A delivery that stood for a retained message has a message of its own now."""
+        if delivery.position:
+            self._refer(message)
+            self.changed(delivery)
+
+    def released(self, delivery: Delivery, message: Message) -> None:
+        """PUBREC came: what is left is to have PUBREL confirmed, without the message."""
+        if delivery.position:
+            self._unrefer(message)
+            self.changed(delivery)
+
+    def done(self, delivery: Delivery) -> None:
+        """A delivery is over, or was dropped."""
+        position = delivery.position
+        if position == 0:
+            return
+        delivery.position = 0
+        if self._queued.pop(position, None) is None:
+            self._changed.pop(position, None)
+            self._removed.append((delivery.sid, position))
+        message = delivery.message
+        if message is not None and delivery.kept is None:
+            self._unrefer(message)
+        self.changes += 1
+
+    def _refer(self, message: Message) -> None:
+        mid = message.mid
+        if mid == 0:
+            self._mid += 1
+            message.mid = self._mid
+            self._bodies[self._mid] = message
+            self.gathered_size += message.size + OVERHEAD
+        else:
+            self.copies[mid] = self.copies.get(mid, 1) + 1
+
+    def _unrefer(self, message: Message) -> None:
+        """One delivery less needs the body of `message`."""
+        mid = message.mid
+        count = self.copies.get(mid, 1)
+        if count > 2:
+            self.copies[mid] = count - 1
+        elif count == 2:
+            del self.copies[mid]
+        else:
+            message.mid = 0
+            if self._bodies.pop(mid, None) is None:
+                self._removed_bodies.append((mid,))
+            else:
+                self.gathered_size -= message.size + OVERHEAD
+
+    # Packets and connections that wait
+
+    def withholds(self, connection: Connection) -> None:
+        """`connection` has a packet that is to go out when a frame is committed."""
+        self._waiting[connection] = None
+
+    def forget(self, connection: Connection) -> None:
+        """`connection` is over."""
+        self._waiting.pop(connection, None)
+        self._stalled.pop(connection, None)
+
+    def stall(self, connection: Connection) -> None:
+        """`connection` is to be told when the disk has caught up."""
+        self._stalled[connection] = None
+
+    def committed(self, number: int, now: float) -> None:
+        """All frames up to `number` are stored: what was withheld for them goes out."""
+        self.committed_frame = number
+        self.is_failing = False
+        if number >= self.under_way:
+            self.under_way = 0
+            self.sealed_size = 0
+        for connection in list(self._waiting):
+            if connection.release_withheld(number):
+                self._waiting.pop(connection, None)
+        if self._stalled and not self.is_congested(now):
+            stalled, self._stalled = self._stalled, {}
+            for connection in stalled:
+                connection.disk_caught_up()
+
+    # Frames
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a frame can go off: there is something in it, none is under way, and somebody stores it."""
+        return self.changes != self.sealed_changes and self.under_way == 0 and self.sink is not None
+
+    @property
+    def latest_frame(self) -> int:
+        """The number of the last frame in which there is something."""
+        return self.frame if self.changes != self.sealed_changes else self.frame - 1
+
+    @property
+    def pending_size(self) -> int:
+        """How many bytes are not stored yet, roughly."""
+        return self.gathered_size + self.sealed_size
+
+    def is_congested(self, now: float) -> bool:
+        """Whether the disk has fallen behind so far that publishers have to wait."""
+        if self.pending_size > PENDING_LIMIT:
+            return True
+        return self.under_way != 0 and now - self.frame_begun > PENDING_AGE
+
+    @property
+    def offset(self) -> float:
+        """What the wall clock is ahead of the turn's, in seconds."""
+        return self._wall_clock() - self.clock()
+
+    def seal(self, now: float) -> None:
+        """Send off what has gathered; `now` is the time by the turn's clock."""
+        sink = self.sink
+        if sink is None:
+            return
+        wall = self._wall_clock()
+        changes = self._all_changes(self.offset)
+        number = self.under_way = self.frame
+        self.frame += 1
+        self.frame_begun = now
+        self.sealed_changes = self.changes
+        self.sealed_size = self.gathered_size
+        self.gathered_size = 0
+        self._begin()
+        sink(number, wall, changes)
+
+    def _all_changes(self, offset: float) -> Changes:
+        """What has gathered, table by table; `offset` is what the wall clock is ahead of the turn's."""
+        rows = [delivery_row(one) for one in self._queued.values()]
+        rows += [delivery_row(one) for one in self._changed.values()]
+        bodies = [body_row(mid, message, offset) for mid, message in self._bodies.items()]
+        received = self._received
+        held: list[Row] = [key for key, is_held in received.items() if is_held]
+        freed: list[Row] = [key for key, is_held in received.items() if not is_held]
+        changes: Changes = [
+            (SESSIONS, *self._session_rows(offset)),
+            (SUBSCRIPTIONS, *self._subscription_rows()),
+            (MESSAGES, bodies, self._removed_bodies),
+            (QUEUES, rows, self._removed),
+            (RECEIVED, held, freed),
+            (RETAINED, *self._retained_rows(offset)),
+            (WILLS, *self._will_rows()),
+        ]
+        return [change for change in changes if change[1] or change[2]]
+
+    def _session_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
+        puts: list[Row] = []
+        removes: list[Row] = []
+        for sid, session in self._sessions.items():
+            if session is None:
+                removes.append((sid,))
+            else:
+                puts.append(session_row(session, offset))
+        return puts, removes
+
+    def _subscription_rows(self) -> tuple[list[Row], list[Row]]:
+        puts: list[Row] = []
+        removes: list[Row] = []
+        for (sid, topic_filter), subscription in self._subscriptions.items():
+            if subscription is None:
+                removes.append((sid, topic_filter))
+            else:
+                puts.append(subscription_row(sid, subscription))
+        return puts, removes
+
+    def _retained_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
+        puts: list[Row] = []
+        removes: list[Row] = []
+        for topic_name, kept in self._retained.items():
+            if kept is None or kept.message is None:
+                removes.append((topic_name,))
+            else:
+                puts.append(retained_row(kept.message, kept.publisher, offset))
+        return puts, removes
+
+    def _will_rows(self) -> tuple[list[Row], list[Row]]:
+        puts: list[Row] = []
+        removes: list[Row] = []
+        for sid, session in self._wills.items():
+            if session is None or session.will is None:
+                removes.append((sid,))
+            else:
+                puts.append(will_row(session))
+        return puts, removes
