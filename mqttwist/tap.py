@@ -29,6 +29,10 @@ from mqttwist.net.auth import make_portal
 from mqttwist.net.collector import collect_rarely
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.service import BrokerService
+from mqttwist.session.store import Store
+from mqttwist.stores.memory import MemoryStore
+from mqttwist.stores.sqlite.lock import StoreError
+from mqttwist.stores.sqlite.store import SYNC, SQLiteStore
 
 log = Logger(namespace="mqttwist.broker")
 
@@ -38,6 +42,12 @@ DEFAULT_PORT = 1883
 LISTEN_HELP = (
     "Twisted server endpoint to listen on, such as ssl:8883:privateKey=key.pem:certKey=cert.pem, "
     "unix:/run/mqtt.sock, systemd:domain=INET:index=0 or haproxy:tcp:1883; may be given several times"
+)
+DEFAULT_STORE = "mqttwist.db"  # in the run directory
+MEMORY = "memory:"
+SYNC_HELP = (
+    "what an acknowledgement survives: full, a loss of power; normal, the end of the process, and of a loss "
+    "of power all but the last moments; off, the end of the process"
 )
 PORT_HELP = (
     f"TCP port to listen on, on all IPv4 interfaces [default: {DEFAULT_PORT}, or none with --listen]; "
@@ -122,9 +132,10 @@ class Options(usage.Options, AuthOptionMixin):
         (
             "store",
             None,
-            "memory:",
-            "where sessions and retained messages are kept; memory: is the only store yet",
+            DEFAULT_STORE,
+            "file in which sessions, messages and wills are kept; memory: keeps them while the broker runs",
         ),
+        ("sync", None, "full", SYNC_HELP),
         *(_parameter(row) for row in fields(Settings)),
     )
 
@@ -175,8 +186,10 @@ class Options(usage.Options, AuthOptionMixin):
             raise usage.UsageError(f"{words[0]!r} is no option")
 
     def postOptions(self) -> None:
-        if self["store"] != "memory:":
-            raise usage.UsageError(f"--store {self['store']}: memory: is the only store yet")
+        if self["sync"] not in SYNC:
+            raise usage.UsageError(f"--sync must be one of {', '.join(SYNC)}, not {self['sync']!r}")
+        if not self["store"]:
+            raise usage.UsageError("--store must be a file, or memory:")
         self["settings"] = Settings(**{row.name: self[option_name(row)] for row in fields(Settings)})
         for endpoint in self["listen"]:
             self._check_endpoint(endpoint)
@@ -206,6 +219,12 @@ class Options(usage.Options, AuthOptionMixin):
             kind = "tcp" if loop_of(self._reactor()) is None else "asyncio"
             endpoints.insert(0, f"{kind}:{port}{interface}")
         return endpoints
+
+    def store(self) -> Store:
+        """Where sessions and messages are kept."""
+        if self["store"] == MEMORY:
+            return MemoryStore()
+        return SQLiteStore(self["store"], self["sync"])
 
     def login(self) -> Login:
         """Who is let in."""
@@ -241,7 +260,10 @@ class CommandService(BrokerService):
     _collect_as_before: Callable[[], None] | None = None
 
     def startService(self) -> None:
-        super().startService()
+        try:
+            super().startService()
+        except StoreError as error:
+            raise CannotStart(f"{_program()}: {error}") from error
         if self._collect_as_before is None:
             self._collect_as_before = collect_rarely()
         if current_thread() is main_thread():
@@ -275,6 +297,7 @@ def makeService(options: Options) -> BrokerService:
         options.endpoints(),
         settings=options["settings"],
         login=options.login(),
+        store=options.store(),
         log_packets=bool(options["log-packets"]),
     )
     if not options.is_open:

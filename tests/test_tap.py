@@ -26,6 +26,8 @@ from mqttwist.broker.settings import Settings
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.passwords import PasswordFile
 from mqttwist.net.service import BrokerService
+from mqttwist.stores.memory import MemoryStore
+from mqttwist.stores.sqlite.store import SQLiteStore
 from mqttwist.tap import CannotStart, CommandService, Options, makeService, option_name, option_range
 from tests.net.clients import FAR, Client, TCPTransport
 from tests.net.logins import MOSQUITTO_7, temporary_folder
@@ -306,10 +308,22 @@ class OtherOptionsTests(OptionsTestCase):
         self.assertEqual(self.refused("extra"), "'extra' is no option")
 
     def test_store(self) -> None:
-        """There is one store yet."""
-        self.assertEqual(parsed("--store", "memory:")["store"], "memory:")
+        """A file in the run directory is the store, or another one, or memory."""
+        self.assertIsInstance(parsed("--store", "memory:").store(), MemoryStore)
+        for words, path, sync in (
+            ((), "mqttwist.db", "full"),
+            (("--store", "/var/lib/x.db", "--sync", "off"), "/var/lib/x.db", "off"),
+        ):
+            store = parsed(*words).store()
+            self.assertIsInstance(store, SQLiteStore)
+            assert isinstance(store, SQLiteStore)
+            self.assertEqual((store.path, store.sync), (path, sync))
+
+    def test_bad_store(self) -> None:
+        """A store without a name, and a `--sync` that is none, are refused."""
+        self.assertEqual(self.refused("--store", ""), "--store must be a file, or memory:")
         self.assertEqual(
-            self.refused("--store", "sqlite:x"), "--store sqlite:x: memory: is the only store yet"
+            self.refused("--sync", "often"), "--sync must be one of off, normal, full, not 'often'"
         )
 
 
@@ -320,9 +334,9 @@ class ServiceTests(SynchronousTestCase):
         self.reactor: Any = MemoryReactorClock()
 
     def make(self, *words: str) -> tuple[BrokerService, list[str]]:
-        """The service, and what the log says while it is made."""
+        """The service, with a store in memory, and what the log says while it is made."""
         with patch("twisted.internet.reactor", self.reactor), capturedLogs() as events:
-            service = makeService(parsed(*words))
+            service = makeService(parsed("--store", "memory:", *words))
         return service, [f"{event['log_level'].name}: {formatEvent(event)}" for event in events]
 
     def test_plugin(self) -> None:

@@ -27,10 +27,12 @@ from mqttwist.broker.settings import Settings
 from mqttwist.net.address import peer_name
 from mqttwist.net.log import LogObserver, LogTrace
 from mqttwist.net.login import PortalLogin, accept_local
+from mqttwist.net.storage import Storage
 from mqttwist.net.tcp import READ_SIZE, read_size, writer_for
 from mqttwist.net.timers import BrokerTimers, core_clock
 from mqttwist.session.store import Store
 from mqttwist.stores.memory import MemoryStore
+from mqttwist.stores.sqlite.store import SQLiteStore
 
 if TYPE_CHECKING:
     from mqttwist.broker.connection import ServerConnection
@@ -220,7 +222,9 @@ class MQTTServerFactory(Factory):
 
     It keeps time as long as a port uses it. Clients log in by the `portal`, or `login` decides; if neither is
     given, clients of this machine are let in. `clock` is the reactor, or a test's clock. A `broker` made
-    elsewhere has all the rest already. Raises `ValueError` for arguments of which one would be ignored.
+    elsewhere has all the rest already. A store on disk is opened when the first port listens, unless
+    `opens_storage` is False: then whoever set it opens and closes `storage`. Raises `ValueError` for
+    arguments of which one would be ignored.
     """
 
     noisy = False
@@ -251,6 +255,8 @@ class MQTTServerFactory(Factory):
         self.broker = broker
         broker.turn.wake = self._wake
         self.timers = BrokerTimers(broker, clock)
+        self.storage = Storage(broker, clock) if isinstance(broker.store, SQLiteStore) else None
+        self.opens_storage = True
         self._clock = clock
         self._protocols: set[MQTTServerProtocol] = set()
         self._waiting_for_none: list[Deferred[None]] = []
@@ -261,12 +267,16 @@ class MQTTServerFactory(Factory):
         return protocol
 
     def startFactory(self) -> None:
-        """The first port listens."""
+        """The first port listens. Raises `StoreError` if the store can't be opened."""
+        if self.storage is not None and self.opens_storage:
+            self.storage.open()
         self.timers.start()
 
     def stopFactory(self) -> None:
         """The last port has been closed."""
         self.timers.stop()
+        if self.storage is not None and self.opens_storage:
+            self.storage.close()
 
     def _wake(self) -> None:
         """Somebody is sent more than fits into one turn: go on in the reactor's next round."""

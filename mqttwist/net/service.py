@@ -124,6 +124,7 @@ class BrokerService(Service):
             observer=observer,
             log_packets=log_packets,
         )
+        self.factory.opens_storage = False
         self.broker = self.factory.broker
         self._ports: list[IListeningPort] = []
         self._listening: list[Deferred[Any]] = []
@@ -135,7 +136,16 @@ class BrokerService(Service):
         self._listen()
 
     def startService(self) -> None:
-        """Listen, if that was not done before, and begin to keep time."""
+        """Open the store, listen, if that was not done before, and begin to keep time.
+
+        Raises `StoreError` when the store can't be opened, and then does not listen.
+        """
+        if not self.running and self.factory.storage is not None:
+            try:
+                self.factory.storage.open()
+            except Exception:
+                self._stop_listening()
+                raise
         self._listen()
         if not self.running:
             self.factory.timers.start()
@@ -145,9 +155,11 @@ class BrokerService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop listening, say goodbye to every client (0x8B), and stop the clocks.
 
-        Fires when all transports are gone: a client that does not close its side has `LINGER` seconds.
+        Fires when all transports are gone, and all is stored: a client that does not close its side has
+        `LINGER` seconds.
         """
-        if self.running:
+        was_running = bool(self.running)
+        if was_running:
             self.factory.timers.stop()
         super().stopService()  # type: ignore[no-untyped-call]
         clients = self.broker.sessions.connected
@@ -161,7 +173,11 @@ class BrokerService(Service):
             retained=len(self.broker.router.retained),
         )
         waited_for.append(self.factory.when_none_is_left())
-        return DeferredList(waited_for).addCallback(lambda results: None)
+        ended = DeferredList(waited_for)
+        storage = self.factory.storage
+        if was_running and storage is not None:
+            return ended.addCallback(lambda results: storage.close())
+        return ended.addCallback(lambda results: None)
 
     # Listening
 

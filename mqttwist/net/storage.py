@@ -1,0 +1,111 @@
+"""A store on disk while a broker runs: read at the start, written to, closed when all is stored."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from mqttwist.broker.broker import Broker
+from mqttwist.net.store_process import StoreCounters, StoreWriter
+from mqttwist.stores.sqlite.store import SQLiteStore
+
+log = Logger(namespace="mqttwist.store")
+
+SIGN_OF_LIFE = 1.0  # seconds; sessions and wills count their time from the last one if the broker is killed
+
+
+class Storage:
+    """The store of a broker, opened as often as closed by whoever needs it.
+
+    Raises `ValueError` for a broker whose store is none on disk.
+    """
+
+    def __init__(self, broker: Broker, reactor: Any) -> None:
+        store = broker.store
+        if not isinstance(store, SQLiteStore):
+            raise ValueError("the broker's store is not on disk")
+        self._store = store
+        self._broker = broker
+        self._writer = StoreWriter(store, broker, reactor)
+        self._alive = LoopingCall(self._touch)
+        self._alive.clock = reactor
+        self._users = 0
+        self._is_restored = False
+
+    @property
+    def counters(self) -> StoreCounters:
+        """What has been written so far."""
+        return self._writer.counters
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much is not stored yet, roughly."""
+        return self._store.journal.pending_size
+
+    @property
+    def writer_pid(self) -> int | None:
+        """The process id of the writer, while there is one."""
+        return self._writer.pid
+
+    def open(self) -> None:
+        """Open the file and read it; from now on changes are written to it.
+
+        Waits for a broker that is just ending. Raises `StoreError` if the file can't be had.
+        """
+        self._users += 1
+        if self._users > 1:
+            return
+        try:
+            self._open()
+        except BaseException:
+            self._users = 0
+            self._store.close()
+            raise
+
+    def _open(self) -> None:
+        began = monotonic()
+        self._store.open(self._notice)
+        if not self._is_restored:
+            self._broker.restore()
+            self._is_restored = True
+        log.info(
+            "Store {path} (sync {sync}): {sessions} sessions and {retained} retained messages, "
+            "read in {seconds:.2f} s",
+            path=self._store.path,
+            sync=self._store.sync,
+            sessions=len(self._broker.sessions),
+            retained=self._store.retained_count,
+            seconds=monotonic() - began,
+        )
+        self._writer.start()
+        self._alive.start(SIGN_OF_LIFE)
+
+    def close(self) -> Deferred[None]:
+        """Nobody else needs it: store what is left and let go of the file. Fires when that is done."""
+        self._users = max(self._users - 1, 0)
+        if self._users or not self._store.is_open:
+            return succeed(None)
+        return self._writer.stop().addCallback(self._closed)
+
+    def _closed(self, result: None) -> None:
+        if self._alive.running:
+            self._alive.stop()
+        self._store.close()
+        counters = self.counters
+        log.info(
+            "Store {path} is closed: {frames} commits took {mean:.1f} ms on average; {failures} failed",
+            path=self._store.path,
+            frames=counters.frames,
+            mean=1000 * counters.commit_seconds / (counters.frames or 1),
+            failures=counters.failures,
+        )
+
+    def _touch(self) -> None:
+        self._store.file.touch()
+
+    def _notice(self, line: str) -> None:
+        log.warn("{line}", line=line)

@@ -1,0 +1,241 @@
+"""The writer of a store as a process of its own: started, fed with frames, started again when it dies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+import mqttwist
+from mqttwist.broker.broker import Broker
+from mqttwist.session.journal import Changes
+from mqttwist.stores.sqlite.schema import GOODBYE, pack_frame
+from mqttwist.stores.sqlite.store import SQLiteStore
+
+log = Logger(namespace="mqttwist.store")
+
+RESTART = 0.2  # seconds from the end of a writer that was not told to end to the start of the next
+RETRY = 1.0  # seconds until a frame that could not be stored is sent again
+WRITER = "mqttwist.stores.sqlite.writer"
+
+
+@dataclass
+class StoreCounters:
+    """What the writer has done so far: plain numbers, to be read at any time.
+
+    `commit_seconds` is the time of all commits together, `file_size` and `wal_size` are bytes. `last_error`
+    is what was last said of a frame that could not be stored, "" when the last one could.
+    """
+
+    frames: int = 0
+    commit_seconds: float = 0.0
+    file_size: int = 0
+    wal_size: int = 0
+    failures: int = 0
+    starts: int = 0
+    last_error: str = ""
+
+
+class StoreWriter:
+    """Feeds a writer process with the frames of the store's journal, and tells the broker what is stored.
+
+    A writer that dies is started again, and is sent the frame again that was not confirmed; its number says
+    whether it had been stored all the same. `reactor` spawns processes and calls later.
+    """
+
+    def __init__(self, store: SQLiteStore, broker: Broker, reactor: Any) -> None:
+        self.counters = StoreCounters()
+        self._store = store
+        self._broker = broker
+        self._reactor = reactor
+        self._process: _WriterProtocol | None = None
+        self._frame = 0  # the number of the one that is not confirmed, 0: there is none
+        self._packed = b""
+        self._again: IDelayedCall | None = None
+        self._stopped: Deferred[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the writer, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Spawn the process; from now on the journal is stored."""
+        self._stopped = None
+        self._spawn()
+        self._store.journal.sink = self._store_frame
+        self._broker.turn.end()  # what has gathered up to now
+
+    def stop(self) -> Deferred[None]:
+        """Store what is left, and end the process: fires when it has ended."""
+        if self._stopped is None:
+            self._stopped = Deferred()
+            self._end_if_idle()
+        return self._stopped
+
+    # The journal
+
+    def _store_frame(self, number: int, wall: float, changes: Changes) -> None:
+        self._frame = number
+        self._packed = pack_frame(number, wall, changes)
+        self._send()
+
+    def _send(self) -> None:
+        if self._frame and self._process is not None and self._process.is_ready:
+            self._process.send(self._packed)
+
+    # The process
+
+    def _spawn(self) -> None:
+        self._again = None
+        self.counters.starts += 1
+        self._process = process = _WriterProtocol(self)
+        lock = self._store.file.lock_fd
+        options = (self._store.path, "--sync", self._store.sync, "--lock-fd", str(lock))
+        path = os.pathsep.join([str(Path(mqttwist.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+        self._reactor.spawnProcess(
+            process,
+            sys.executable,
+            [sys.executable, "-m", WRITER, *options],
+            env={**os.environ, "PYTHONPATH": path},
+            childFDs={0: "w", 1: "r", 2: "r", lock: lock},
+        )
+
+    def ready(self, last_frame: int) -> None:
+        """The process has opened the file, in which `last_frame` is the last one."""
+        if self._frame and last_frame >= self._frame:
+            self._confirm(last_frame)
+        self._send()
+        self._end_if_idle()
+
+    def committed(self, frame: int, seconds: float, file_size: int, wal_size: int) -> None:
+        """All frames up to `frame` are stored."""
+        counters = self.counters
+        counters.frames += 1
+        counters.commit_seconds += seconds
+        counters.file_size, counters.wal_size = file_size, wal_size
+        if counters.last_error:
+            counters.last_error = ""
+            log.info("The store {path} takes changes again", path=self._store.path)
+        self._confirm(frame)
+        self._end_if_idle()
+
+    def _confirm(self, frame: int) -> None:
+        if frame >= self._frame:
+            self._frame = 0
+            self._packed = b""
+        try:
+            self._broker.stored(frame)
+        except Exception:
+            log.failure("Error in the broker after a frame was stored")
+
+    def failed(self, text: str) -> None:
+        """The frame could not be stored, or the file not be opened."""
+        journal = self._store.journal
+        journal.is_failing = True
+        self.counters.failures += 1
+        if text != self.counters.last_error:
+            self.counters.last_error = text
+            log.error(
+                "The store {path} does not take changes: {text}. No acknowledgement that depends on it is "
+                "sent; tried again every {seconds:g} s",
+                path=self._store.path,
+                text=text,
+                seconds=RETRY,
+            )
+        if self._stopped is not None:
+            log.error("What has changed since is lost: the broker stops")
+            self._frame = 0
+            self._end()
+        elif self._again is None:
+            self._again = self._reactor.callLater(RETRY, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again = None
+        self._send()
+
+    def ended(self, process: _WriterProtocol, why: str) -> None:
+        """The process has ended."""
+        if process is not self._process:
+            return
+        self._process = None
+        if self._stopped is not None and not self._frame:
+            self._store.journal.sink = None
+            self._stopped.callback(None)
+            return
+        log.warn(
+            "The writer of the store {path} has ended ({why}): starting another",
+            path=self._store.path,
+            why=why,
+        )
+        if self._again is not None:
+            self._again.cancel()
+        self._again = self._reactor.callLater(RESTART, self._spawn)
+
+    # The end
+
+    def _end_if_idle(self) -> None:
+        """End the process if that is wanted and nothing is left to be stored."""
+        if self._stopped is None or self._stopped.called:
+            return
+        self._broker.turn.end()
+        if not self._frame and not self._store.journal.is_due:
+            self._end()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.end()
+
+
+class _WriterProtocol(ProcessProtocol):
+    """One process: cuts what it says into lines."""
+
+    transport: IProcessTransport
+
+    def __init__(self, owner: StoreWriter) -> None:
+        self.is_ready = False
+        self._owner = owner
+        self._said = b""
+
+    @property
+    def pid(self) -> int | None:
+        return None if self.transport is None else cast("int | None", self.transport.pid)
+
+    def send(self, frame: bytes) -> None:
+        self.transport.writeToChild(0, frame)
+
+    def end(self) -> None:
+        """At the end of its input it ends by itself; it notes that this was in order."""
+        self.transport.writeToChild(0, GOODBYE)
+        self.transport.closeChildFD(0)
+
+    def outReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's
+        *lines, self._said = (self._said + data).split(b"\n")
+        for line in lines:
+            self._line_received(line.decode(errors="replace"))
+
+    def _line_received(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        number, _, rest = rest.partition(" ")
+        if word == "ready":
+            self.is_ready = True
+            self._owner.ready(int(number))
+        elif word == "committed":
+            seconds, file_size, wal_size = rest.split()
+            self._owner.committed(int(number), float(seconds), int(file_size), int(wal_size))
+        elif word == "failed":
+            self._owner.failed(rest)
+
+    def errReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's
+        log.error("The writer of the store: {text}", text=data.decode(errors="replace").rstrip())
+
+    def processEnded(self, reason: Failure) -> None:  # noqa: N802 - Twisted's
+        self._owner.ended(self, reason.getErrorMessage())

@@ -1,0 +1,235 @@
+"""The store that outlives the process: reads its file at the start, and has changes gathered in a journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from zope.interface import implementer
+
+from mqttwist.session.delivery import Delivery
+from mqttwist.session.grant import Grant
+from mqttwist.session.journal import Journal
+from mqttwist.session.metrics import Drops
+from mqttwist.session.rows import RELEASED, RETAIN_AS_PUBLISHED
+from mqttwist.session.session import Session, Subscription
+from mqttwist.session.waiting import QueueLimits
+from mqttwist.stores.interfaces import IStore
+from mqttwist.stores.sqlite.file import open_store
+from mqttwist.stores.sqlite.reader import StoreFile
+from mqttwist.stores.sqlite.schema import RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL
+from mqttwist.wire.connect import Will
+from mqttwist.wire.message import Kept, Message
+from mqttwist.wire.packet import PUBACK, PUBCOMP, PUBREC
+from mqttwist.wire.subscribe import SubscriptionOptions
+
+CHUNK = 256  # deliveries that are read from the file at a time
+SYNC = ("off", "normal", "full")
+
+_NO_MESSAGE = Message("")
+
+Row = tuple[Any, ...]
+
+
+class _Backlog:
+    """What waited for a session when the file was opened."""
+
+    __slots__ = ("_after", "_sid", "_store")
+
+    def __init__(self, store: SQLiteStore, sid: int) -> None:
+        self._store = store
+        self._sid = sid
+        self._after = 0
+
+    def fetch(self) -> list[Delivery]:
+        """The next ones; without those whose message is damaged, or was retained and is no more."""
+        deliveries: list[Delivery] = []
+        while not deliveries and (rows := self._store.backlog(self._sid, self._after)):
+            self._after = rows[-1][0][1]
+            deliveries = [one for row in rows if (one := self._store.delivery(*row)) is not None]
+        return deliveries
+
+
+@implementer(IStore)
+class SQLiteStore:
+    """Keeps everything in the file at `path`; `sync` says what an acknowledgement survives.
+
+    `"full"`: the loss of power; `"normal"`: that of the process, and of power all but the last moments;
+    `"off"`: that of the process. Raises `ValueError` for another `sync`.
+
+    Whoever runs the broker opens the store, has `journal.sink` taken care of by a writer, and closes it.
+    """
+
+    def __init__(self, path: str, sync: str = "full", wall_clock: Callable[[], float] = time.time) -> None:
+        if sync not in SYNC:
+            raise ValueError(f"sync must be one of {', '.join(SYNC)}, not {sync!r}")
+        self.path = path
+        self.sync = sync
+        self.journal = Journal(wall_clock)
+        self._wall_clock = wall_clock
+        self._file: StoreFile | None = None
+        self._kept: dict[str, Kept] = {}
+        self._highest_position = 0
+
+    # Opening and closing
+
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
+
+    @property
+    def file(self) -> StoreFile:
+        """The file. Raises `ValueError` while the store is not open."""
+        if self._file is None:
+            raise ValueError("the store is not open")
+        return self._file
+
+    def open(self, notice: Callable[[str], object]) -> None:
+        """Open the file, or begin a new one; `notice` is told in a line what is odd about it.
+
+        Raises `StoreError` if that can't be: somebody else has it open, or a newer mqttwist has made it.
+        """
+        file = open_store(self.path, notice=notice)
+        journal = self.journal
+        if journal.committed_frame not in (0, file.last_frame):
+            file.close()
+            raise ValueError(f"{self.path} was changed by somebody else while the broker did not run")
+        sid, mid, position = file.highest()
+        if journal.committed_frame == 0:
+            journal.go_on_from(file.last_frame, sid, mid, position)
+            journal.copies.update(file.copies())
+            self._highest_position = position
+        self._file = file
+
+    def close(self) -> None:
+        """Let go of the file; harmless when it is not open."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    # What was kept
+
+    def sessions(self) -> Iterable[Session]:
+        file, offset = self.file, self.journal.offset
+        left_at = file.alive_at or self._wall_clock()
+        sessions: dict[int, Session] = {}
+        limits, drops = QueueLimits(0, 0, False), Drops()
+        for sid, client_id, username, identity, version, expiry_interval, gone_at in file.rows(SESSION):
+            session = sessions[sid] = Session(client_id, limits, drops)
+            session.sid = sid
+            session.username, session.identity = username, identity
+            session.version, session.expiry_interval = version, expiry_interval
+            session.gone_at = (left_at if gone_at is None else gone_at) - offset
+            if expiry_interval:
+                session.record(self.journal)
+        self._add_subscriptions(sessions)
+        for sid, packet_id in file.rows(RECEIVED):
+            if sid in sessions:
+                sessions[sid].incoming.unreleased.add(packet_id)
+        for row in file.rows(WILL):
+            if row[0] in sessions:
+                sessions[row[0]].will = _will(row)
+        for sid, messages, size, _ in file.backlogs():
+            if sid in sessions:
+                sessions[sid].outgoing.waiting.take_up(_Backlog(self, sid), messages, size)
+        return sessions.values()
+
+    def _add_subscriptions(self, sessions: dict[int, Session]) -> None:
+        for sid, rows in groupby(self.file.rows(SUBSCRIPTION), key=lambda row: row[0]):
+            session = sessions.get(sid)
+            if session is None:
+                continue
+            for _, topic_filter, options, identifier in rows:
+                session.subscriptions[topic_filter] = Subscription(
+                    SubscriptionOptions.from_byte(topic_filter, options), identifier
+                )
+
+    def retained(self) -> Iterator[Kept]:
+        offset = self.journal.offset
+        for topic_name, qos, interval, expires_at, properties, payload, publisher in self.file.rows(RETAINED):
+            row = (topic_name, qos, 1, interval, expires_at, properties, payload)
+            message = _message(row, offset)
+            kept = self._kept[topic_name] = Kept(message, publisher)
+            yield kept
+
+    @property
+    def retained_count(self) -> int:
+        """How many retained messages have been read."""
+        return len(self._kept)
+
+    def backlog(self, sid: int, after: int) -> list[tuple[Row, Row | None]]:
+        """The next deliveries of a session behind the position `after`, of those there were at the start."""
+        rows = self.file.backlog(sid, after, CHUNK)
+        return [row for row in rows if row[0][1] <= self._highest_position]
+
+    def delivery(self, row: Row, body: Row | None) -> Delivery | None:
+        """A delivery as it was recorded; None, and it is forgotten, if its message can't be had any more."""
+        sid, position, mid, qos, packet_id, state, granted, identifiers, share, kept_topic, size = row
+        grant = Grant(
+            granted & 3,
+            bool(granted & RETAIN_AS_PUBLISHED),
+            tuple(int(number) for number in identifiers.split(",")) if identifiers else (),
+            share,
+        )
+        message = None if body is None else _message(body[1:], self.journal.offset)
+        if message is not None:
+            message.mid = mid
+        kept = self._kept.get(kept_topic) if kept_topic else None
+        delivery = Delivery(message or _NO_MESSAGE, grant, kept)
+        delivery.message = message
+        delivery.qos = qos
+        delivery.sid, delivery.position = sid, position
+        delivery.packet_id = packet_id
+        delivery.size = size
+        if state:
+            delivery.awaiting = PUBCOMP if state == RELEASED else PUBACK if qos == 1 else PUBREC
+        if message is None and (kept is None or kept.message is None) and state != RELEASED:
+            self.journal.done(delivery)
+            return None
+        return delivery
+
+    # What the broker tells
+
+    def session_saved(self, session: Session) -> None:
+        if session.sid or session.expiry_interval or session.will is not None:
+            self.journal.session_saved(session)
+            if session.expiry_interval:
+                session.record(self.journal)
+
+    def session_removed(self, session: Session) -> None:
+        self.journal.session_removed(session)
+
+    def subscription_added(self, session: Session, subscription: Subscription) -> None:
+        if session.outgoing.is_recorded:
+            self.journal.subscription_changed(session, subscription.options.topic_filter, subscription)
+
+    def subscription_removed(self, session: Session, topic_filter: str) -> None:
+        if session.outgoing.is_recorded:
+            self.journal.subscription_changed(session, topic_filter, None)
+
+    def will_changed(self, session: Session) -> None:
+        self.journal.will_changed(session)
+
+    def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
+        self.journal.retained_changed(topic_name, kept)
+
+
+def _message(row: Row, offset: float) -> Message:
+    """What `rows.body_row` has written, without its number."""
+    topic_name, qos, retain, interval, expires_at, properties, payload = row
+    message = Message(topic_name, payload, qos, bool(retain))
+    message.forwarded = properties
+    message.message_expiry_interval = interval
+    message.expires_at = expires_at - offset if expires_at else 0.0
+    return message
+
+
+def _will(row: Row) -> Will:
+    _, topic_name, qos, retain, delay, interval, encoded, payload = row
+    message = _message((topic_name, qos, retain, interval, 0.0, encoded, payload), 0.0)
+    properties = message.properties
+    if delay:
+        properties.will_delay_interval = delay
+    return Will(topic_name, payload, qos, bool(retain), properties)

@@ -1,0 +1,107 @@
+"""A reactor on virtual time that can spawn one kind of process: the writer of a store, played in this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+
+from mqttwist.stores.sqlite.database import Database
+from mqttwist.stores.sqlite.schema import FRAME_LENGTH, GOODBYE, unpack_frame
+
+
+class PlayedWriter:
+    """Does what the writer's process does, with the writer's own database code, when `answer` is called.
+
+    `fault` is what it says of frames instead of committing them.
+    """
+
+    def __init__(self, protocol: Any, arguments: list[str], pid: int) -> None:
+        self.pid = pid
+        self.arguments = arguments
+        self.fault = ""
+        self.is_alive = True
+        self.was_goodbye = False
+        self._protocol = protocol
+        self._received = b""
+        path, sync = arguments[3], arguments[5]
+        self.database = Database(path, sync)
+        protocol.makeConnection(self)
+
+    def open(self) -> None:
+        """Open the file, and say so."""
+        self.database.open()
+        self._say(f"ready {self.database.last_frame}")
+
+    def answer(self) -> None:
+        """Commit the frames that have come, or fail to."""
+        while self.is_alive and len(self._received) >= FRAME_LENGTH.size:
+            (length,) = FRAME_LENGTH.unpack_from(self._received)
+            body = self._received[FRAME_LENGTH.size : FRAME_LENGTH.size + length]
+            self._received = self._received[FRAME_LENGTH.size + length :]
+            if length:
+                self._commit(body)
+
+    def _commit(self, body: bytes) -> None:
+        frame = unpack_frame(body)
+        if self.fault:
+            self._say(f"failed {frame.number} {self.fault}")
+            return
+        self.database.commit([frame])
+        self._say(f"committed {frame.number} 0.001 4096 8192")
+
+    def _say(self, line: str) -> None:
+        self._protocol.outReceived(line.encode() + b"\n")
+
+    def die(self) -> None:
+        """End by a signal; what has come and was not answered is lost."""
+        if self.is_alive:
+            self.is_alive = False
+            self.database.close(False)
+            self._protocol.processEnded(Failure(ProcessTerminated(signal=9)))
+
+    # What the broker's side calls
+
+    def writeToChild(self, child_fd: int, data: bytes) -> None:  # noqa: N802 - Twisted's
+        """Take what is written to standard input."""
+        self.was_goodbye = data == GOODBYE
+        self._received += data
+
+    def closeChildFD(self, child_fd: int) -> None:  # noqa: N802 - Twisted's
+        """The end of standard input: commit what has come, and end."""
+        self.answer()
+        if self.is_alive:
+            self.is_alive = False
+            self.database.close(self.was_goodbye)
+            self._protocol.processEnded(Failure(ProcessDone(0)))
+
+
+class SpawningReactor(MemoryReactorClock):
+    """`spawned` are the writers; with `prompt` they open and answer as soon as time goes on."""
+
+    def __init__(self, prompt: bool = True) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.prompt = prompt
+        self.spawned: list[PlayedWriter] = []
+
+    def spawnProcess(  # noqa: N802 - Twisted's
+        self,
+        protocol: Any,
+        executable: str,
+        args: list[str],
+        env: object,
+        childFDs: object,  # noqa: N803
+    ) -> PlayedWriter:
+        """Start a writer."""
+        writer = PlayedWriter(protocol, args, 1000 + len(self.spawned))
+        self.spawned.append(writer)
+        if self.prompt:
+            writer.open()
+        return writer
+
+    @property
+    def writer(self) -> PlayedWriter:
+        """The last one."""
+        return self.spawned[-1]
