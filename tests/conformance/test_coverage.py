@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mqttwist.conform.page import FAILED, MISSING, page
 from mqttwist.conform.registry import checks
 from mqttwist.conform.statements import VERSION_NAMES, identifiers, statements
-from mqttwist.conform.untestable import UNTESTABLE
+from mqttwist.conform.unproven import UNSUPPORTED, UNTESTABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
@@ -19,18 +19,20 @@ class CoverageTests(SynchronousTestCase):
         return {identifier for check in checks(version) for identifier in check.statements}
 
     def test_every_statement(self) -> None:
-        """A statement that binds the Server has a check, or a reason why it cannot be tested."""
+        """A statement that binds the Server has a check, or a reason why not."""
         for version in VERSION_NAMES:
-            covered = self.proven(version) | UNTESTABLE[version].keys()
+            covered = self.proven(version) | UNSUPPORTED[version].keys() | UNTESTABLE[version].keys()
             for statement in statements(version):
                 if statement.binds != "client":
                     self.assertIn(statement.identifier, covered, f"{statement} has neither check nor reason")
 
     def test_reasons(self) -> None:
-        """A reason why not is given for statements that exist and have no check."""
+        """A reason why not, one, is given for statements that exist, bind Servers, and have no check."""
         for version in VERSION_NAMES:
-            given = UNTESTABLE[version]
-            self.assertEqual(given.keys() - identifiers(version), set())
+            self.assertEqual(UNSUPPORTED[version].keys() & UNTESTABLE[version].keys(), set())
+            given = UNSUPPORTED[version] | UNTESTABLE[version]
+            bind = {one.identifier for one in statements(version) if one.binds != "client"}
+            self.assertEqual(given.keys() - bind, set())
             self.assertEqual(given.keys() & self.proven(version), set())
             self.assertTrue(all(given.values()))
 
