@@ -25,7 +25,7 @@ class TacTests(SynchronousTestCase):
 
     def test_twistd_loads_it(self) -> None:
         """`twistd -y` finds an application, and in it a broker."""
-        with patch("twisted.internet.reactor", self.reactor):
+        with patch("twisted.internet.reactor", self.reactor, create=True):
             application: Any = loadApplication(str(TAC), "python")
         services: Any = IService(application)
         (service,) = services
@@ -35,7 +35,7 @@ class TacTests(SynchronousTestCase):
         """As it is, it serves this machine only, on MQTT's port, keeps a store, and stops when it is told."""
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(temporary_folder(self))
-        with patch("twisted.internet.reactor", self.reactor):
+        with patch("twisted.internet.reactor", self.reactor, create=True):
             broker = runpy.run_path(str(TAC))["broker"]
         broker.startService()
         ((port, _, _, interface),) = self.reactor.tcpServers
