@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from typing import Final
 
+from mqttwist.stores.sqlite.damage import Damaged, move_aside
 from mqttwist.stores.sqlite.lock import StoreError, take_lock
 from mqttwist.stores.sqlite.reader import StoreFile
-from mqttwist.stores.sqlite.schema import SCHEMA_VERSION
-from mqttwist.stores.sqlite.sql import ALL_TABLES, Meta, create, read_meta, write_meta
+from mqttwist.stores.sqlite.sql import LENIENT, Meta
+from mqttwist.stores.sqlite.versions import checked, make
 
-MIGRATIONS: Mapping[int, Sequence[str]] = {}
-"""The statements that make of a file of one schema version a file of the next one."""
-
-ENVIRONMENT = frozenset(
+ELSEWHERE: Final = frozenset(
     (
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_CANTOPEN,
@@ -27,11 +25,7 @@ ENVIRONMENT = frozenset(
         sqlite3.SQLITE_PERM,
     )
 )
-"""Faults that do not lie in the file."""
-
-
-class Damaged(Exception):
-    """What is in the file can't be relied on."""
+"""Faults that do not lie in what the file holds."""
 
 
 def open_store(
@@ -61,7 +55,7 @@ def open_store(
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path}: {error}") from error
     alive_at = None if is_new else max(lock.touched_at or 0.0, meta.last_at)
-    return StoreFile(path, connection, lock.fd, notice, meta.last_frame, alive_at, bool(meta.clean))
+    return StoreFile(path, connection, lock.fd, notice, meta.last_frame, alive_at, bool(meta.clean), now)
 
 
 def _open_or_replace(
@@ -75,72 +69,34 @@ def _open_or_replace(
         return _open(path, notice)
 
 
-def move_aside(path: str, now: float) -> str:
-    """Give the file and its WAL another name, which is returned. Raises `OSError`."""
-    aside = free_name(path, now)
-    for end in ("", "-wal"):
-        if os.path.exists(path + end):
-            os.replace(path + end, aside + end)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + "-shm")
-    return aside
-
-
-def free_name(path: str, now: float) -> str:
-    """A name for a damaged file that is not taken yet."""
-    name = f"{path}.damaged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}"
-    free, number = name, 1
-    while os.path.exists(free):
-        number += 1
-        free = f"{name}-{number}"
-    return free
-
-
 def _open(path: str, notice: Callable[[str], object]) -> tuple[sqlite3.Connection, bool, Meta]:
     """A connection that can but read, whether the file is new, and the row about the file.
 
     Raises `Damaged`, `StoreError`, `OSError`, `sqlite3.Error`.
     """
     is_new = not os.path.exists(path) or os.path.getsize(path) == 0
-    os.close(
-        os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    )  # the mode is what SQLite gives the other files, too
+    if is_new and os.path.exists(path + "-wal"):
+        raise Damaged("there is but a WAL of it")
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = LENIENT
     try:
         if is_new:
-            _make(connection)
-        meta = _checked(connection, path, notice)
+            make(connection)
+        meta = checked(connection, path, notice)
+        connection.text_factory = str
         connection.execute("PRAGMA query_only = ON")
     except sqlite3.DatabaseError as error:
         connection.close()
-        if error.sqlite_errorcode & 0xFF in ENVIRONMENT:
+        if error.sqlite_errorcode & 0xFF in ELSEWHERE:
             raise
         raise Damaged(str(error)) from error
+    except (
+        UnicodeDecodeError
+    ) as error:  # in the text of an error of SQLite's, which has part of the file in it
+        connection.close()
+        raise Damaged("malformed database schema") from error
     except BaseException:
         connection.close()
         raise
     return connection, is_new, meta
-
-
-def _make(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    for table in ALL_TABLES:
-        connection.execute(create(table))
-    write_meta(connection, Meta())
-    connection.execute("COMMIT")
-
-
-def _checked(connection: sqlite3.Connection, path: str, notice: Callable[[str], object]) -> Meta:
-    meta = read_meta(connection)
-    if meta is not None and meta.schema_version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} has schema version {meta.schema_version}, of a newer mqttwist;"
-            f" this one knows versions up to {SCHEMA_VERSION}"
-        )
-    (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if answer != "ok":
-        raise Damaged(answer)
-    if meta is None:
-        raise Damaged("no sound row about the file")
-    return meta
