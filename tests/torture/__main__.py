@@ -9,14 +9,22 @@ import sys
 from dataclasses import replace
 
 from tests.torture.brokers import why_not_ours
+from tests.torture.run_full import WAYS, full
 from tests.torture.run_qos1 import qos1
 from tests.torture.run_qos2 import qos2
 from tests.torture.run_retained import retained
 from tests.torture.run_writer import writer
 from tests.torture.stage import Options, Result, Run, play
 
-RUNS: dict[str, Run] = {"qos1": qos1, "qos2": qos2, "writer": writer, "retained": retained, "loss": qos1}
-KILLS = {"qos1": 50, "qos2": 50, "writer": 20, "retained": 10, "loss": 3}
+RUNS: dict[str, Run] = {
+    "qos1": qos1,
+    "qos2": qos2,
+    "writer": writer,
+    "retained": retained,
+    "full": full,
+    "loss": qos1,
+}
+KILLS = {"qos1": 50, "qos2": 50, "writer": 20, "retained": 10, "full": 6, "power": 200, "loss": 3}
 
 
 def is_as_expected(result: Result) -> bool:
@@ -30,12 +38,16 @@ def play_named(name: str, options: Options) -> Result:
     """The run of that name; `loss` is for Mosquitto."""
     if name == "loss":
         options = replace(options, broker="mosquitto")
+    if name == "power":
+        from tests.torture.run_power import power  # which needs the writer
+
+        return power(options)
     return asyncio.run(play(name, RUNS[name], options))
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
-    parser.add_argument("name", choices=sorted(RUNS))
+    parser.add_argument("name", choices=sorted(KILLS))
     parser.add_argument("--broker", choices=("ours", "mosquitto"), default="ours")
     parser.add_argument(
         "--kills", type=int, help="how many, by default as many as the promise is tested with"
@@ -44,9 +56,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sync", choices=("off", "normal", "full"), default="full")
     parser.add_argument("--seconds", type=float, default=1800.0, help="after which the run is given up")
-    parser.add_argument(
-        "--way", choices=("tmpfs", "limit"), default="", help="how the run `full` fills the disk"
-    )
+    parser.add_argument("--way", choices=WAYS, default="", help="how the run `full` fills the disk")
     return parser
 
 

@@ -164,13 +164,12 @@ class Ours(Broker):
         os.kill(process_id, signal.SIGKILL)
         return True
 
-    def limit_files(self, size: int | None) -> None:
-        """Let no file of the broker and its writer grow beyond so many bytes; None: as before."""
-        limit = resource.RLIM_INFINITY if size is None else size
-        for process_id in (self.pid, self.writer_pid()):
-            if process_id is not None:
-                _, hard = resource.prlimit(process_id, resource.RLIMIT_FSIZE)
-                resource.prlimit(process_id, resource.RLIMIT_FSIZE, (limit, hard))
+    def limit_writer(self, size: int | None) -> None:
+        """Let no file of the writer grow beyond so many bytes (RLIMIT_FSIZE); None: as before."""
+        process_id = self.writer_pid()
+        if process_id is not None:
+            _, hard = resource.prlimit(process_id, resource.RLIMIT_FSIZE)
+            resource.prlimit(process_id, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
     def kill(self) -> None:
         """SIGKILL for the broker alone; its writer writes what it was sent, and ends by itself."""

@@ -29,7 +29,7 @@ SHORT = (1, 3)  # seconds
 class Kind:
     """How the connection of a will ends: `end` is drop, 0x04, 0x00 or kill.
 
-    Then the client may come `back`: to its "session", or "anew". `delay` and `expiry` in seconds, -1: a short one.
+    Then the client may come `back`: to its "session", or "anew". `delay` and `expiry` in seconds; -1: short.
     """
 
     end: str

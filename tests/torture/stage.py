@@ -37,7 +37,7 @@ class Options:
     sync: str = "full"
     messages: int = 0
     seconds: float = 1800.0
-    way: str = ""  # of the run "full": tmpfs or limit
+    way: str = ""  # of the run "full"; "": the first that this machine allows
 
 
 @dataclass
@@ -89,6 +89,7 @@ class Stage:
         self.extra_faults: list[Fault] = []
         self.restart_seconds: list[float] = []
         self.counts_wills = False
+        self.clean_up: list[Callable[[], object]] = []  # what is to be done when the broker has ended
 
     @property
     def ours(self) -> Ours:
@@ -105,6 +106,8 @@ class Stage:
         try:
             self.broker.stop()
         finally:
+            for undo in self.clean_up:
+                undo()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     # The broker's lives
