@@ -27,7 +27,7 @@ from tests.interop.broker import LOCAL_TCP, STARTED, BrokerProcess
 @cache
 def shared_broker() -> BrokerProcess:
     """One broker for all tests, as the checks leave nothing behind."""
-    broker = BrokerProcess("--listen", LOCAL_TCP)
+    broker = BrokerProcess("--listen", LOCAL_TCP, "--store", "memory:")
     atexit.register(broker.stop)
     broker.wait_for(STARTED)
     return broker
@@ -110,7 +110,7 @@ class SocketRigTests(SocketTestCase):
 class CommandTests(SocketTestCase):
     def test_a_broker_that_runs(self) -> None:
         """The command checks a broker over sockets, and logs in there."""
-        broker = BrokerProcess("--listen", LOCAL_TCP, "--auth", "memory:user:secret")
+        broker = BrokerProcess("--listen", LOCAL_TCP, "--store", "memory:", "--auth", "memory:user:secret")
         self.addCleanup(broker.stop)
         broker.wait_for(STARTED)
         for password, status in (("secret", 0), ("wrong", 2)):

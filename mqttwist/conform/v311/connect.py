@@ -8,22 +8,29 @@ from mqttwist.conform import raw
 from mqttwist.conform.client import Client
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import connect
-from mqttwist.conform.v5.connect import own_id
+from mqttwist.conform.v5.connect import closed_by, own_id
 from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL
 from mqttwist.conform.v311 import statement
 from mqttwist.conform.verdict import NotApplicable, about, require, require_equal
-from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
 from mqttwist.wire.connect import ConnAck
-from mqttwist.wire.control import Disconnect, PingReq, PingResp
+from mqttwist.wire.control import PingReq, PingResp
 from mqttwist.wire.packet import frame
 from mqttwist.wire.publish import Publish
-from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe
 
 statement("MQTT-3.1.3-5")(connect.client_identifiers_of_23_letters_and_digits_are_allowed)
 statement("MQTT-3.1.3-4")(connect.the_client_identifier_must_be_utf_8)
 statement("MQTT-3.1.3-10")(connect.the_will_topic_must_be_utf_8)
 statement("MQTT-3.1.3-11")(connect.the_user_name_must_be_utf_8)
 statement("MQTT-3.1.4-5")(connect.nothing_after_a_refused_connect_is_processed)
+statement("MQTT-3.1.0-1")(connect.the_first_packet_must_be_connect)
+statement("MQTT-3.1.0-2")(connect.a_second_connect_closes_the_connection)
+statement("MQTT-3.1.0-2")(connect.a_second_connect_of_another_client_does_not_touch_it)
+statement("MQTT-3.1.2-3")(connect.the_reserved_flag_must_be_0)
+statement("MQTT-3.1.2-18", "MQTT-3.1.2-19", "MQTT-3.1.2-20", "MQTT-3.1.2-21")(
+    connect.user_name_and_password_are_there_as_their_flags_say
+)
+statement("MQTT-3.1.3-3")(connect.the_client_identifier_must_be_there)
+statement("MQTT-3.1.4-1")(connect.a_connect_of_another_format_closes_the_connection)
 
 UNACCEPTABLE_LEVEL: Final = b"\x20\2\0\1"
 IDENTIFIER_REJECTED: Final = b"\x20\2\0\2"
@@ -31,66 +38,9 @@ ACCEPTED: Final = b"\x20\2\0\0"
 OF_5: Final = (b"\x20\3\0\x84\0", b"\x20\2\0\x84")  # what a Server says that speaks 5.0 as well
 
 
-def closed_silently(rig: Rig, what: str, data: bytes) -> None:
-    """`data`, the first that is sent, closes the connection, and no CONNACK is sent [MQTT-3.1.4-1]."""
-    client = rig.open()
-    client.send(data)
-    with about(what):
-        require(client.expect_closed() is None, "the Server answered a CONNECT that does not conform")
-
-
 def nameless(rig: Rig, clean_session: bool = True) -> bytes:
     """CONNECT with an empty Client Identifier."""
     return rig.nameless_packet(clean_start=clean_session).encode()
-
-
-@statement("MQTT-3.1.0-1")
-def the_first_packet_must_be_connect(rig: Rig) -> None:
-    """A connection whose first packet is another than CONNECT is closed, and nothing is sent."""
-    rig.connect()  # this is how it must be
-    topic = rig.topic()
-    for packet in (
-        ConnAck(),
-        Publish(topic),
-        Publish(topic, qos=2, packet_id=1),
-        PubAck(1),
-        PubRec(1),
-        PubRel(1),
-        PubComp(1),
-        Subscribe(1, [SubscriptionOptions(topic)]),
-        SubAck(1, [0]),
-        Unsubscribe(1, [topic]),
-        UnsubAck(1, [0]),
-        PingReq(),
-        PingResp(),
-        Disconnect(),
-    ):
-        closed_silently(rig, f"first packet {packet}", packet.encode(rig.version))
-    for first_byte in (0xF0, 0x00):
-        closed_silently(rig, f"first byte 0x{first_byte:02X}", bytes((first_byte, 0)))
-
-
-@statement("MQTT-3.1.0-2")
-def a_second_connect_closes_the_connection(rig: Rig) -> None:
-    """A second CONNECT disconnects the client: the same one again, of another client, and at once."""
-    for same in (True, False):
-        client = rig.connect()
-        client.send(rig.connect_packet(client.client_id if same else ""))
-        require(client.expect_closed() is None, "the second CONNECT was answered")
-    client = rig.open()
-    packet = rig.connect_packet()
-    client.send(packet, packet)
-    client.connected()
-    client.expect_closed()
-
-
-@statement("MQTT-3.1.0-2")
-def a_second_connect_of_another_client_does_not_touch_it(rig: Rig) -> None:
-    """The client whose Client Identifier a second CONNECT names stays connected."""
-    other, client = rig.connect(), rig.connect()
-    client.send(rig.connect_packet(other.client_id))
-    client.expect_closed()
-    other.expect_nothing()
 
 
 @statement("MQTT-3.1.2-1")
@@ -118,34 +68,6 @@ def an_unsupported_level_is_answered_with_return_code_1(rig: Rig) -> None:
             require(said in allowed, f"level {level}: the Server answered {said!r}")
 
 
-@statement("MQTT-3.1.2-3")
-def the_reserved_flag_must_be_0(rig: Rig) -> None:
-    """A CONNECT whose reserved flag is set closes the connection, whatever the other flags are."""
-    rig.connect()
-    will, user = raw.string(rig.topic().encode()) + raw.string(b""), raw.string(b"user")
-    for flags, more in ((0x01, b""), (0x03, b""), (0x07, will), (0x83, user), (0xC3, user + user)):
-        closed_silently(rig, f"flags 0x{flags:02X}", raw.connect(rig.version, own_id(rig) + more, flags))
-
-
-@statement("MQTT-3.1.2-18", "MQTT-3.1.2-19", "MQTT-3.1.2-20", "MQTT-3.1.2-21")
-def user_name_and_password_are_there_as_their_flags_say(rig: Rig) -> None:
-    """A User Name or Password without its flag, or a flag without its field, closes the connection."""
-    rig.connect()
-    user, word = raw.string(b"user"), raw.string(b"word")
-    both = raw.USER_NAME_FLAG | raw.PASSWORD_FLAG
-    for what, flags, fields in (
-        ("a User Name without its flag", 0, user),
-        ("both without their flags", 0, user + word),
-        ("a flag without the User Name", raw.USER_NAME_FLAG, b""),
-        ("a Password without its flag", raw.USER_NAME_FLAG, user + word),
-        ("a flag without the Password", both, user),
-        ("two flags and neither field", both, b""),
-        ("a Password that is cut", both, user + word[:-1]),
-    ):
-        data = raw.connect(rig.version, own_id(rig) + fields, flags | raw.CLEAN_START)
-        closed_silently(rig, what, data)
-
-
 @statement("MQTT-3.1.2-22")
 def there_is_no_password_without_a_user_name(rig: Rig) -> None:
     """The Password Flag without the User Name Flag closes the connection, whatever fields there are."""
@@ -153,7 +75,7 @@ def there_is_no_password_without_a_user_name(rig: Rig) -> None:
     user, word = raw.string(b"user"), raw.string(b"word")
     for fields in (word, user + word, b""):
         data = raw.connect(rig.version, own_id(rig) + fields, raw.PASSWORD_FLAG | raw.CLEAN_START)
-        closed_silently(rig, f"fields {fields!r}", data)
+        closed_by(rig, f"fields {fields!r}", data)
 
 
 @statement("MQTT-3.1.2-19", "MQTT-3.1.2-21")
@@ -184,14 +106,6 @@ def the_fields_of_the_payload_come_in_their_order(rig: Rig) -> None:
     rig.connect(client_id)  # takes over, which ends the first
     will = watcher.expect(Publish)
     require_equal((will.topic_name, will.payload), (rig.topic("will"), b"payload"), "the Will")
-
-
-@statement("MQTT-3.1.3-3")
-def the_client_identifier_must_be_there(rig: Rig) -> None:
-    """A CONNECT that ends before or inside its Client Identifier closes the connection."""
-    rig.connect()
-    for payload in (b"", b"\0", b"\0\1", b"\0\7client"):
-        closed_silently(rig, f"payload {payload!r}", raw.connect(rig.version, payload))
 
 
 @statement("MQTT-3.1.3-6")
@@ -242,25 +156,12 @@ def a_client_identifier_that_is_rejected_is_answered_so(rig: Rig) -> None:
 
 
 @statement("MQTT-3.1.4-1")
-def a_connect_of_another_format_closes_the_connection(rig: Rig) -> None:
-    """A CONNECT that is cut anywhere, or is longer than its fields, closes the connection without CONNACK."""
-    rig.connect()
-    will = raw.string(rig.topic().encode()) + raw.string(b"bye")
-    payload = own_id(rig) + will + raw.string(b"user") + raw.string(b"word")
-    whole = raw.connect(rig.version, payload, 0xC6)[2:]
-    for length in range(len(whole)):
-        closed_silently(rig, f"cut after {length} of {len(whole)} bytes", frame(0x10, whole[:length]))
-    for more in (b"\0", raw.string(b""), b"\0\0\0\0"):
-        closed_silently(rig, f"followed by {more!r}", frame(0x10, whole + more))
-
-
-@statement("MQTT-3.1.4-1")
 def a_connect_with_ill_formed_strings_is_not_answered(rig: Rig) -> None:
     """Ill-formed UTF-8 and U+0000 in a string of CONNECT close the connection, and no CONNACK is sent."""
     rig.connect()
     for place, build in raw.IN_CONNECT.items():
         for what, text in (ILL_FORMED | NULL).items():
-            closed_silently(rig, f"{place} with {what}", build(rig, text))
+            closed_by(rig, f"{place} with {what}", build(rig, text))
 
 
 @statement("MQTT-3.1.4-4")

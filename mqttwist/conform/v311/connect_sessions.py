@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import connect_sessions
-from mqttwist.conform.v5.connect_sessions import everything_goes_on, has_nothing_left, leave_everything
+from mqttwist.conform.v5.connect_sessions import has_nothing_left
 from mqttwist.conform.v311 import statement
 from mqttwist.conform.verdict import about, require, require_equal
 from mqttwist.wire.acknowledge import PubRec
@@ -12,51 +12,21 @@ from mqttwist.wire.publish import Publish
 
 statement("MQTT-3.1.3-2")(connect_sessions.the_client_identifier_identifies_the_session)
 statement("MQTT-3.1.4-2")(connect_sessions.a_client_of_another_version_takes_over)
+statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-2", "MQTT-4.1.0-1", "MQTT-4.4.0-1")(
+    connect_sessions.a_session_is_resumed
+)
+statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-2")(
+    connect_sessions.the_session_of_a_connected_client_is_resumed
+)
+statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-3")(
+    connect_sessions.without_a_session_a_new_one_is_created
+)
+statement("MQTT-3.1.2-6", "MQTT-3.1.4-3", "MQTT-3.2.2-1")(connect_sessions.clean_start_discards_the_session)
+statement("MQTT-3.1.2-6", "MQTT-3.1.4-3", "MQTT-3.2.2-1")(
+    connect_sessions.clean_start_discards_the_session_of_a_connected_client
+)
 
 # Clean Session 0 (3.1.2.4)
-
-
-@statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-2", "MQTT-4.1.0-1", "MQTT-4.4.0-1")
-def a_session_is_resumed(rig: Rig) -> None:
-    """With Clean Session 0 the session goes on: subscriptions, messages on their way, and those that wait."""
-    watcher = rig.connect()
-    watcher.subscribe(rig.topic("mine"), qos=2)
-    away = leave_everything(rig)
-    client = rig.connect(away.client_id, persistent=True)
-    require(client.connack.session_present, "Session Present is 0 although there is a session")
-    everything_goes_on(rig, client, watcher)
-
-
-@statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-2")
-def the_session_of_a_connected_client_is_resumed(rig: Rig) -> None:
-    """With Clean Session 0 a client that takes over goes on with the session."""
-    before, publisher = rig.connect(persistent=True), rig.connect()
-    before.subscribe(rig.topic(), qos=1)
-    publisher.publish(rig.topic(), b"one", qos=1)
-    before.expect(Publish)
-    client = rig.connect(before.client_id, persistent=True)
-    before.expect_closed()
-    require(client.connack.session_present, "Session Present is 0 although there is a session")
-    again = client.message()
-    require_equal((again.payload, again.dup), (b"one", True), "what was not acknowledged, and DUP")
-    client.expect_nothing()
-
-
-@statement("MQTT-3.1.2-4", "MQTT-3.1.4-3", "MQTT-3.2.2-3")
-def without_a_session_a_new_one_is_created(rig: Rig) -> None:
-    """With Clean Session 0 a client without a session gets a new one, which is stored, even when empty."""
-    for topic_filter in ("", rig.topic()):
-        client = rig.connect(persistent=True)
-        require(not client.connack.session_present, "Session Present is 1 although there was no session")
-        if topic_filter:
-            client.subscribe(topic_filter, qos=1)
-        client.disconnect()
-        rig.connect().publish(rig.topic(), b"kept", qos=1)
-        again = rig.connect(client.client_id, persistent=True)
-        require(again.connack.session_present, "the new session was not kept")
-        if topic_filter:
-            require_equal(again.message().payload, b"kept", "the payload")
-        again.expect_nothing()
 
 
 @statement("MQTT-3.1.2-4", "MQTT-3.1.2-5")
@@ -104,28 +74,6 @@ def messages_are_stored_for_the_subscriptions_of_the_client(rig: Rig) -> None:
 
 
 # Clean Session 1 (3.1.2.4)
-
-
-@statement("MQTT-3.1.2-6", "MQTT-3.1.4-3", "MQTT-3.2.2-1")
-def clean_session_discards_the_session(rig: Rig) -> None:
-    """With Clean Session 1 nothing is left of the session before, and Session Present is 0."""
-    away = leave_everything(rig)
-    client = rig.connect(away.client_id)
-    require(not client.connack.session_present, "Session Present is 1 with Clean Session 1")
-    has_nothing_left(rig, client)
-
-
-@statement("MQTT-3.1.2-6", "MQTT-3.1.4-3", "MQTT-3.2.2-1")
-def clean_session_discards_the_session_of_a_connected_client(rig: Rig) -> None:
-    """With Clean Session 1 nothing is left of the session of a client that is connected, either."""
-    before, publisher = rig.connect(persistent=True), rig.connect()
-    before.subscribe(rig.topic(), qos=1)
-    publisher.publish(rig.topic(), b"one", qos=1)
-    before.expect(Publish)
-    client = rig.connect(before.client_id)
-    require(not client.connack.session_present, "Session Present is 1 with Clean Session 1")
-    before.expect_closed()
-    has_nothing_left(rig, client)
 
 
 @statement("MQTT-3.1.2-6", "MQTT-3.2.2-3")

@@ -5,16 +5,19 @@ from __future__ import annotations
 from mqttwist.conform import raw
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import connect_wills
-from mqttwist.conform.v5.connect import own_id
+from mqttwist.conform.v5.connect import closed_by, own_id
 from mqttwist.conform.v5.connect_wills import sent, watching, will
 from mqttwist.conform.v5.publish_delivery import came_to
 from mqttwist.conform.v311 import statement
-from mqttwist.conform.v311.connect import IDENTIFIER_REJECTED, closed_silently
+from mqttwist.conform.v311.connect import IDENTIFIER_REJECTED
 from mqttwist.conform.verdict import about, require_equal
 from mqttwist.wire.connect import Will
 
 statement("MQTT-3.1.2-8")(connect_wills.the_will_is_published_when_the_connection_is_closed)
 statement("MQTT-3.1.2-8")(connect_wills.the_will_is_published_when_the_client_breaks_the_protocol)
+statement("MQTT-3.1.2-11", "MQTT-3.1.2-13", "MQTT-3.1.2-15")(
+    connect_wills.without_a_will_its_qos_and_retain_are_0
+)
 
 
 @statement("MQTT-3.1.2-8")
@@ -39,7 +42,7 @@ def the_will_of_a_refused_client_is_not_published(rig: Rig) -> None:
         client = rig.open()
         client.send(raw.connect(rig.version, fields, flags))
         require_equal(client.read_to_end(), IDENTIFIER_REJECTED, "what the Server answered")
-    closed_silently(rig, "the reserved flag", raw.connect(rig.version, own_id(rig) + fields[2:], 0x07))
+    closed_by(rig, "the reserved flag", raw.connect(rig.version, own_id(rig) + fields[2:], 0x07))
     rig.connect(will=will(rig)).drop()
     sent(watcher)
 
@@ -117,7 +120,7 @@ def the_fields_of_the_will_must_be_there(rig: Rig) -> None:
         ("a Will Message that is cut", topic + payload[:-1]),
     ):
         for flags in (0x06, 0x0E, 0x36):
-            closed_silently(rig, what, raw.connect(rig.version, own_id(rig) + fields, flags))
+            closed_by(rig, what, raw.connect(rig.version, own_id(rig) + fields, flags))
 
 
 @statement("MQTT-3.1.2-9", "MQTT-3.1.2-16", "MQTT-3.1.2-17")
@@ -145,16 +148,7 @@ def without_the_flag_the_fields_must_not_be_there(rig: Rig) -> None:
     rig.connect()
     topic, payload = raw.string(rig.topic().encode()), raw.string(b"bye")
     for fields in (topic + payload, topic, topic + raw.string(b"")):
-        closed_silently(rig, f"fields {fields!r}", raw.connect(rig.version, own_id(rig) + fields))
-
-
-@statement("MQTT-3.1.2-11", "MQTT-3.1.2-13", "MQTT-3.1.2-15")
-def without_a_will_its_qos_and_retain_are_0(rig: Rig) -> None:
-    """Will QoS and Will Retain without the Will Flag close the connection, in every combination."""
-    rig.connect()
-    for flags in (0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38):
-        data = raw.connect(rig.version, own_id(rig), flags | raw.CLEAN_START)
-        closed_silently(rig, f"flags 0x{flags | 2:02X}", data)
+        closed_by(rig, f"fields {fields!r}", raw.connect(rig.version, own_id(rig) + fields))
 
 
 @statement("MQTT-3.1.2-14")
@@ -163,7 +157,7 @@ def the_qos_of_the_will_is_0_1_or_2(rig: Rig) -> None:
     watcher = watching(rig)
     fields = raw.string(rig.topic("will").encode()) + raw.string(b"bye")
     for flags in (0x1E, 0x3E, 0x1C):
-        closed_silently(rig, f"flags 0x{flags:02X}", raw.connect(rig.version, own_id(rig) + fields, flags))
+        closed_by(rig, f"flags 0x{flags:02X}", raw.connect(rig.version, own_id(rig) + fields, flags))
     rig.connect(will=will(rig)).drop()
     sent(watcher)
 

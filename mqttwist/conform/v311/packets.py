@@ -23,6 +23,7 @@ statement("MQTT-2.3.1-6")(packets.pubrel_has_the_packet_identifier_of_the_publis
 statement("MQTT-2.3.1-7", "MQTT-3.8.4-2", "MQTT-3.10.4-4")(
     packets.suback_and_unsuback_have_the_packet_identifier_of_the_request
 )
+statement("MQTT-2.3.1-4")(packets.the_server_uses_no_packet_identifier_twice_at_a_time)
 
 
 def came_as(client: Client, wanted: bytes, what: str) -> None:
@@ -71,23 +72,6 @@ def wrong_flags_close_the_connection(rig: Rig) -> None:
             client.send(frame(packet_type << 4 | flags, body(rig, packet_type)))
             with about(f"first byte 0x{packet_type << 4 | flags:02X}"):
                 require(client.expect_closed() is None, "the Server answered")
-
-
-@statement("MQTT-2.3.1-4")
-def the_server_uses_no_packet_identifier_twice_at_a_time(rig: Rig) -> None:
-    """Messages on their way to a client have different Packet Identifiers, until PUBACK and PUBCOMP."""
-    subscriber, publisher = rig.connect(), rig.connect()
-    subscriber.subscribe(rig.topic(), qos=2)
-    used: set[int] = set()
-    for number in range(20):  # Mosquitto, for one, has 20 messages on their way at most
-        publisher.publish(rig.topic(), str(number).encode(), qos=1 + number % 2)
-        publish = subscriber.expect(Publish)
-        require(publish.packet_id not in used, f"Packet Identifier {publish.packet_id} is in use already")
-        require(publish.packet_id > 0, "the Packet Identifier is 0")
-        used.add(publish.packet_id)
-        if publish.qos == 2:  # which it still is after PUBREC
-            subscriber.send(PubRec(publish.packet_id))
-            require_equal(subscriber.expect(PubRel).packet_id, publish.packet_id, "the one of PUBREL")
 
 
 @statement("MQTT-2.3.1-4")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mqttwist.conform import raw
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import subscribe
-from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL
 from mqttwist.conform.v5.publish_delivery import came_to
 from mqttwist.conform.v5.subscribe_actions import subscribe_to
 from mqttwist.conform.v311 import statement
@@ -15,19 +14,9 @@ from mqttwist.wire.subscribe import SubAck, SubscriptionOptions
 
 statement("MQTT-3.8.1-1")(subscribe.subscribe_with_other_flags_closes_the_connection)
 statement("MQTT-3.8.3-1")(subscribe.the_topic_filter_is_utf_8)
+statement("MQTT-3.8.3-1")(subscribe.each_topic_filter_is_utf_8)
 
 HEAD = b"\0\1"  # Packet Identifier 1
-
-
-@statement("MQTT-3.8.3-1")
-def each_topic_filter_is_utf_8(rig: Rig) -> None:
-    """An ill-formed Topic Filter closes the connection when it comes after a right one, too."""
-    first = raw.string(rig.topic().encode()) + b"\1"
-    for what, text in (ILL_FORMED | NULL).items():
-        client = rig.connect()
-        client.send(frame(0x82, HEAD + first + raw.string(text) + b"\1"))
-        with about(what):
-            client.expect_closed()
 
 
 @statement("MQTT-3.8.3-2")

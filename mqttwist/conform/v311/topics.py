@@ -6,11 +6,10 @@ from typing import Final
 
 from mqttwist.conform import raw
 from mqttwist.conform.rig import Rig
-from mqttwist.conform.v5.connect import own_id
+from mqttwist.conform.v5.connect import closed_by, own_id
 from mqttwist.conform.v5.datatypes import NULL, refused_wherever_a_string_stands
 from mqttwist.conform.v5.publish_delivery import came_to
 from mqttwist.conform.v311 import statement
-from mqttwist.conform.v311.connect import closed_silently
 from mqttwist.conform.verdict import CheckFailed, about, require_equal
 from mqttwist.wire.packet import frame
 from mqttwist.wire.subscribe import SubAck
@@ -54,7 +53,7 @@ def the_topic_of_a_will_has_no_wildcards(rig: Rig) -> None:
     rig.connect()
     for label in ("+", "#", "a/+", "a#", "+a/b", "a/#"):
         fields = raw.string(rig.topic(label).encode()) + raw.string(b"bye")
-        closed_silently(rig, f"Will Topic with {label}", raw.connect(rig.version, own_id(rig) + fields, 0x06))
+        closed_by(rig, f"Will Topic with {label}", raw.connect(rig.version, own_id(rig) + fields, 0x06))
 
 
 # Wildcards (4.7.1)
@@ -173,7 +172,7 @@ def a_topic_has_a_character_at_least(rig: Rig) -> None:
         with about(what):
             client.expect_closed()
     fields = raw.string(b"") + raw.string(b"bye")
-    closed_silently(rig, "Will Topic", raw.connect(rig.version, own_id(rig) + fields, 0x06))
+    closed_by(rig, "Will Topic", raw.connect(rig.version, own_id(rig) + fields, 0x06))
 
 
 @statement("MQTT-4.7.3-1")

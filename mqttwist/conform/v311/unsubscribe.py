@@ -6,7 +6,6 @@ from mqttwist.conform import raw
 from mqttwist.conform.client import Client
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.v5 import unsubscribe
-from mqttwist.conform.v5.datatypes import ILL_FORMED, NULL, refused_wherever_a_string_stands
 from mqttwist.conform.v5.publish_delivery import came_to
 from mqttwist.conform.v311 import statement
 from mqttwist.conform.verdict import about, require_equal
@@ -19,22 +18,11 @@ statement("MQTT-3.10.4-2")(unsubscribe.no_new_messages_are_added)
 statement("MQTT-3.10.4-3")(unsubscribe.a_delivery_that_was_begun_is_completed)
 statement("MQTT-3.10.4-3")(unsubscribe.a_delivery_that_was_begun_is_completed_later)
 statement("MQTT-3.10.4-4", "MQTT-3.10.4-5")(unsubscribe.many_unsubscribes_at_once_are_answered)
+statement("MQTT-3.10.3-1")(unsubscribe.the_topic_filter_of_unsubscribe_is_utf_8)
 
 HEAD = b"\0\1"  # Packet Identifier 1
 
 # The packet
-
-
-@statement("MQTT-3.10.3-1")
-def the_topic_filters_of_unsubscribe_are_utf_8(rig: Rig) -> None:
-    """A Topic Filter of UNSUBSCRIBE that is ill-formed UTF-8, or has U+0000, closes the connection."""
-    refused_wherever_a_string_stands(rig, ILL_FORMED | NULL, "Topic Filter of UNSUBSCRIBE")
-    first = raw.string(rig.topic().encode())
-    for what, text in (ILL_FORMED | NULL).items():
-        client = rig.connect()
-        client.send(frame(0xA2, HEAD + first + raw.string(text)))
-        with about(f"the second one with {what}"):
-            client.expect_closed()
 
 
 @statement("MQTT-3.10.3-1")

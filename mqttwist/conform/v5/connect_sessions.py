@@ -64,31 +64,35 @@ def has_nothing_left(rig: Rig, client: Client) -> None:
     require_equal(watcher.message().payload, b"new", "a new message with a Packet Identifier used before")
 
 
+def anew(rig: Rig, client_id: str) -> Client:
+    """A client with Clean Start 1, and in 5.0 with a session that is kept then."""
+    client = rig.connect(client_id, persistent=rig.version == MQTT_5)
+    require(not client.connack.session_present, "Session Present is 1, though the client starts anew")
+    return client
+
+
 @statement("MQTT-3.1.2-4", "MQTT-3.1.4-4", "MQTT-3.2.2-2")
 def clean_start_discards_the_session(rig: Rig) -> None:
-    """With Clean Start 1 nothing is left of the session before, and Session Present is 0."""
+    """With Clean Start 1 (Clean Session 1) nothing is left of a session, and Session Present is 0."""
     away = leave_everything(rig)
-    client = rig.connect(away.client_id, clean_start=True, persistent=True)
-    require(not client.connack.session_present, "Session Present is 1 after Clean Start 1")
-    has_nothing_left(rig, client)
+    has_nothing_left(rig, anew(rig, away.client_id))
 
 
 @statement("MQTT-3.1.2-4", "MQTT-3.1.4-4", "MQTT-3.2.2-2")
 def clean_start_discards_the_session_of_a_connected_client(rig: Rig) -> None:
-    """With Clean Start 1 nothing is left of the session of a client that is connected, either."""
+    """With Clean Start 1 (Clean Session 1) nothing is left of the session of a client that is there."""
     before, publisher = rig.connect(persistent=True), rig.connect()
     before.subscribe(rig.topic(), qos=1)
     publisher.publish(rig.topic(), b"one", qos=1)
     before.expect(Publish)
-    client = rig.connect(before.client_id, clean_start=True, persistent=True)
-    require(not client.connack.session_present, "Session Present is 1 after Clean Start 1")
+    client = anew(rig, before.client_id)
     before.expect_closed(0x8E)
     has_nothing_left(rig, client)
 
 
 @statement("MQTT-3.1.2-5", "MQTT-3.1.2-23", "MQTT-3.1.4-4", "MQTT-3.2.2-3")
 def a_session_is_resumed(rig: Rig) -> None:
-    """With Clean Start 0 the session goes on: subscriptions, messages on their way, and those that wait."""
+    """With Clean Start 0 (Clean Session 0) a session goes on: its subscriptions and all its messages."""
     watcher = rig.connect()
     watcher.subscribe(rig.topic("mine"), qos=2)
     away = leave_everything(rig)
@@ -99,7 +103,7 @@ def a_session_is_resumed(rig: Rig) -> None:
 
 @statement("MQTT-3.1.2-5", "MQTT-3.1.4-4", "MQTT-3.2.2-3")
 def the_session_of_a_connected_client_is_resumed(rig: Rig) -> None:
-    """With Clean Start 0 a client that takes over goes on with the session."""
+    """With Clean Start 0 (Clean Session 0) a client that takes over goes on with the session."""
     before, publisher = rig.connect(persistent=True), rig.connect()
     before.subscribe(rig.topic(), qos=1)
     publisher.publish(rig.topic(), b"one", qos=1)
@@ -114,15 +118,19 @@ def the_session_of_a_connected_client_is_resumed(rig: Rig) -> None:
 
 @statement("MQTT-3.1.2-6", "MQTT-3.1.4-4", "MQTT-3.2.2-3")
 def without_a_session_a_new_one_is_created(rig: Rig) -> None:
-    """With Clean Start 0 a client without a session gets a new one, and Session Present is 0."""
-    client = rig.connect(clean_start=False, persistent=True)
-    require(not client.connack.session_present, "Session Present is 1 although there was no session")
-    client.subscribe(rig.topic(), qos=1)
-    client.disconnect()
-    rig.connect().publish(rig.topic(), b"kept", qos=1)
-    again = rig.connect(client.client_id, clean_start=False)
-    require(again.connack.session_present, "the new session was not kept")
-    require_equal(again.message().payload, b"kept", "the payload")
+    """With Clean Start 0 (Clean Session 0) and no session there is a new one, kept even when empty."""
+    for topic_filter in ("", rig.topic()):
+        client = rig.connect(clean_start=False, persistent=True)
+        require(not client.connack.session_present, "Session Present is 1 although there was no session")
+        if topic_filter:
+            client.subscribe(topic_filter, qos=1)
+        client.disconnect()
+        rig.connect().publish(rig.topic(), b"kept", qos=1)
+        again = rig.connect(client.client_id, clean_start=False, persistent=True)
+        require(again.connack.session_present, "the new session was not kept")
+        if topic_filter:
+            require_equal(again.message().payload, b"kept", "the payload")
+        again.expect_nothing()
 
 
 @statement("MQTT-3.1.2-23")

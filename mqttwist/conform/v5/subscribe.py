@@ -38,10 +38,10 @@ def the_topic_filter_is_utf_8(rig: Rig) -> None:
 @statement("MQTT-3.8.3-1")
 def each_topic_filter_is_utf_8(rig: Rig) -> None:
     """An ill-formed Topic Filter closes the connection when it comes after a right one, too."""
-    first = raw.string(rig.topic().encode()) + b"\1"
+    first = b"\0\1" + raw.listed(rig.version) + raw.string(rig.topic().encode()) + b"\1"
     for what, text in (ILL_FORMED | NULL).items():
         client = rig.connect()
-        client.send(frame(0x82, HEAD + first + raw.string(text) + b"\1"))
+        client.send(frame(0x82, first + raw.string(text) + b"\1"))
         with about(what):
             client.expect_closed(0x81, 0x82)
 

@@ -50,10 +50,10 @@ def unsubscribe_with_other_flags_closes_the_connection(rig: Rig) -> None:
 def the_topic_filter_of_unsubscribe_is_utf_8(rig: Rig) -> None:
     """A Topic Filter of UNSUBSCRIBE that is ill-formed UTF-8, or has U+0000, closes the connection."""
     refused_wherever_a_string_stands(rig, ILL_FORMED | NULL, "Topic Filter of UNSUBSCRIBE")
-    first = raw.string(rig.topic().encode())
+    first = b"\0\1" + raw.listed(rig.version) + raw.string(rig.topic().encode())
     for what, text in (ILL_FORMED | NULL).items():
         client = rig.connect()
-        client.send(frame(0xA2, HEAD + first + raw.string(text)))
+        client.send(frame(0xA2, first + raw.string(text)))
         with about(f"{what}, after a right Topic Filter"):
             client.expect_closed(0x81, 0x82)
 
