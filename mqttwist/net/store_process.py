@@ -23,6 +23,8 @@ from mqttwist.stores.sqlite.store import SQLiteStore
 log = Logger(namespace="mqttwist.store")
 
 RESTART = 0.2  # seconds from the end of a writer that was not told to end to the start of the next
+GATHER = 0.25  # of the time of a commit, for which changes gather if some came while it was made
+GATHER_LIMIT = 0.002  # seconds, at most
 RETRY = 1.0  # seconds until a frame that could not be stored is sent again
 WRITER = "mqttwist.stores.sqlite.writer"
 
@@ -60,6 +62,8 @@ class StoreWriter:
         self._frame = 0  # the number of the one that is not confirmed, 0: there is none
         self._packed = b""
         self._again: IDelayedCall | None = None
+        self._seal: IDelayedCall | None = None
+        self._pause = 0.0  # seconds from now until the next frame goes off
         self._stopped: Deferred[None] | None = None
 
     @property
@@ -72,7 +76,8 @@ class StoreWriter:
         self._stopped = None
         self._spawn()
         self._store.journal.sink = self._store_frame
-        self._broker.turn.end()  # what has gathered up to now
+        self._store.journal.soon = self._seal_soon
+        self._seal_soon()  # what has gathered up to now
 
     def stop(self) -> Deferred[None]:
         """Store what is left, and end the process: fires when it has ended."""
@@ -82,6 +87,21 @@ class StoreWriter:
         return self._stopped
 
     # The journal
+
+    def _seal_soon(self) -> None:
+        """There are changes: they go off when all that has arrived by now was read, or a little later.
+
+        A commit costs much more than a change. When changes come all the time, a pause after a commit, in
+        which those can answer who have waited for it, makes the next one larger and all of them fewer.
+        """
+        if self._seal is None:
+            self._seal = self._reactor.callLater(self._pause, self._seal_now)
+            self._pause = 0.0
+
+    def _seal_now(self) -> None:
+        self._seal = None
+        journal = self._store.journal
+        journal.seal(journal.clock())
 
     def _store_frame(self, number: int, wall: float, changes: Changes) -> None:
         self._frame = number
@@ -125,6 +145,8 @@ class StoreWriter:
         if counters.last_error:
             counters.last_error = ""
             log.info("The store {path} takes changes again", path=self._store.path)
+        if self._store.journal.latest_frame > frame:
+            self._pause = min(GATHER * seconds, GATHER_LIMIT)
         self._confirm(frame)
         self._end_if_idle()
 
@@ -168,7 +190,7 @@ class StoreWriter:
             return
         self._process = None
         if self._stopped is not None and not self._frame:
-            self._store.journal.sink = None
+            self._store.journal.sink = self._store.journal.soon = None
             self._stopped.callback(None)
             return
         log.warn(
@@ -186,7 +208,7 @@ class StoreWriter:
         """End the process if that is wanted and nothing is left to be stored."""
         if self._stopped is None or self._stopped.called:
             return
-        self._broker.turn.end()
+        self._store.journal.seal(self._store.journal.clock())
         if not self._frame and not self._store.journal.is_due:
             self._end()
 

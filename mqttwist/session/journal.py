@@ -59,7 +59,7 @@ class Journal:
         "_bodies", "_changed", "_mid", "_position", "_queued", "_received", "_removed", "_removed_bodies",
         "_retained", "_sessions", "_sid", "_stalled", "_subscriptions", "_waiting", "_wall_clock", "_wills",
         "changes", "clock", "committed_frame", "copies", "frame", "frame_begun", "gathered_size",
-        "is_failing", "sealed_changes", "sealed_size", "sink", "under_way",
+        "is_failing", "sealed_changes", "sealed_size", "sink", "soon", "under_way",
     )  # fmt: skip
 
     frame: int  # the number of the frame that gathers
@@ -72,6 +72,9 @@ class Journal:
     gathered_size: int  # bytes, roughly
     sealed_size: int
     sink: Sink | None
+    soon: (
+        Callable[[], object] | None
+    )  # asked at the end of a turn to have `seal` called; None: it is, at once
     clock: Callable[[], float]
     copies: dict[int, int]  # of message bodies with more than one delivery: how many
     _sid: int
@@ -104,6 +107,7 @@ class Journal:
         self.gathered_size = 0
         self.sealed_size = 0
         self.sink = None
+        self.soon = None
         self.copies = {}
         self._sid = self._mid = self._position = 0
         self._waiting = {}
@@ -303,9 +307,9 @@ class Journal:
         return self._wall_clock() - self.clock()
 
     def seal(self, now: float) -> None:
-        """Send off what has gathered; `now` is the time by the turn's clock."""
+        """Send off what has gathered, if that is due; `now` is the time by the turn's clock."""
         sink = self.sink
-        if sink is None:
+        if sink is None or not self.is_due:
             return
         wall = self._wall_clock()
         changes = self._all_changes(self.offset)

@@ -79,4 +79,7 @@ class Turn:
                 self._with_output.pop().flush()
             if journal is None or not journal.is_due:
                 return
+            if journal.soon is not None:
+                journal.soon()
+                return
             journal.seal(self.now)
