@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from contextlib import redirect_stdout
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,13 +20,13 @@ class BuildTests(SynchronousTestCase):
 
     def run_main(self, *arguments: str) -> str:
         """What the command prints."""
-        self.patch(sys, "argv", ["mqttwist", *arguments])
         output = io.StringIO()
         with redirect_stdout(output):
             try:
-                main()
+                status = main(arguments, output, output)
             except SystemExit as done:
-                self.assertFalse(done.code)
+                status = int(done.code or 0)
+        self.assertEqual(status, 0)
         return output.getvalue()
 
     def test_version(self) -> None:

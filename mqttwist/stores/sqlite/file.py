@@ -12,7 +12,7 @@ from mqttwist.stores.sqlite.damage import Damaged, move_aside
 from mqttwist.stores.sqlite.lock import StoreError, take_lock
 from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.sql import LENIENT, Meta
-from mqttwist.stores.sqlite.versions import checked, make
+from mqttwist.stores.sqlite.versions import checked, make, statements
 
 ELSEWHERE: Final = frozenset(
     (
@@ -62,28 +62,30 @@ def _open_or_replace(
     path: str, notice: Callable[[str], object], now: Callable[[], float]
 ) -> tuple[sqlite3.Connection, bool, Meta]:
     try:
-        return _open(path, notice)
+        return _open(path, notice, now)
     except Damaged as error:
         aside = move_aside(path, now())
         notice(f"{path} is damaged ({error}): moved to {aside}, a new store begins")
-        return _open(path, notice)
+        return _open(path, notice, now)
 
 
-def _open(path: str, notice: Callable[[str], object]) -> tuple[sqlite3.Connection, bool, Meta]:
+def _open(
+    path: str, notice: Callable[[str], object], now: Callable[[], float]
+) -> tuple[sqlite3.Connection, bool, Meta]:
     """A connection that can but read, whether the file is new, and the row about the file.
 
     Raises `Damaged`, `StoreError`, `OSError`, `sqlite3.Error`.
     """
-    is_new = not os.path.exists(path) or os.path.getsize(path) == 0
-    if is_new and os.path.exists(path + "-wal"):
+    if _size(path) == 0 and _size(path + "-wal") > 0:
         raise Damaged("there is but a WAL of it")
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
     connection = sqlite3.connect(path, isolation_level=None)
     connection.text_factory = LENIENT
     try:
+        is_new = not statements(connection)
         if is_new:
             make(connection)
-        meta = checked(connection, path, notice)
+        meta = checked(connection, path, notice, now)
         connection.text_factory = str
         connection.execute("PRAGMA query_only = ON")
     except sqlite3.DatabaseError as error:
@@ -100,3 +102,11 @@ def _open(path: str, notice: Callable[[str], object]) -> tuple[sqlite3.Connectio
         connection.close()
         raise
     return connection, is_new, meta
+
+
+def _size(path: str) -> int:
+    """The bytes of a file, 0 if there is none. Raises `OSError`."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

@@ -9,7 +9,7 @@ from marshal import dumps
 from typing import NamedTuple
 from zlib import crc32
 
-from mqttwist.stores.sqlite.damage import keep_copy, write_anew, writing
+from mqttwist.stores.sqlite.damage import repair, writing
 from mqttwist.stores.sqlite.schema import MESSAGE, QUEUE, RECEIVED, SESSION, SUBSCRIPTION, WILL, Row, Table
 from mqttwist.stores.sqlite.sql import LENIENT, UNREADABLE, is_sound, select
 
@@ -66,7 +66,6 @@ class StoreFile:
         self._connection = connection
         self._notice = notice
         self._now = now
-        self._copy: str | None = None
 
     def touch(self) -> None:
         """Say that the broker is alive. Raises `OSError`."""
@@ -91,9 +90,8 @@ class StoreFile:
                 self._be_lenient(error)
             else:
                 break
-        if wrong := seen - sound:
-            self._notice(f"{self.path}: {wrong} damaged rows of table {table.name} are left out")
-            self._repair(table)
+        if seen > sound:
+            self._repair()
 
     def _be_lenient(self, error: Exception) -> None:
         """Go on with texts that are not UTF-8. Raises the error again if that was not the reason."""
@@ -108,14 +106,11 @@ class StoreFile:
             self._be_lenient(error)
             return self._connection.execute(statement, arguments).fetchall()
 
-    def _repair(self, table: Table) -> None:
+    def _repair(self) -> None:
         try:
-            if self._copy is None:
-                self._copy = keep_copy(self._connection, self.path, self._now())
-                self._notice(f"{self.path}: a copy with the damaged rows is kept as {self._copy}")
-            write_anew(self._connection, table)
+            repair(self._connection, self.path, self._notice, self._now)
         except (OSError, sqlite3.Error) as error:
-            self._notice(f"{self.path}: the damaged rows stay in the file: {error}")
+            self._notice(f"{self.path}: damaged rows are left out, but stay in the file: {error}")
 
     def backlogs(self) -> Iterator[Backlog]:
         """The sessions for which something waits, by sid, from the file as it is: no checksum is looked

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mqttwist.stores.sqlite.damage import Damaged
+from mqttwist.stores.sqlite.damage import Damaged, check_structure
 from mqttwist.stores.sqlite.lock import StoreError
 from mqttwist.stores.sqlite.schema import SCHEMA_VERSION
 from mqttwist.stores.sqlite.sql import ALL_TABLES, Meta, create, read_meta, write_meta
@@ -33,6 +33,7 @@ def checked(
     connection: sqlite3.Connection,
     path: str,
     notice: Callable[[str], object],
+    now: Callable[[], float],
     migrations: Mapping[int, Sequence[str]] = MIGRATIONS,
 ) -> Meta:
     """The row about the file, when its structure is sound; its schema is ours then.
@@ -47,26 +48,24 @@ def checked(
             f"{path} has schema version {meta.schema_version}, which a newer mqttwist has made;"
             f" this one knows up to version {SCHEMA_VERSION}"
         )
-    (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if answer != "ok":
-        raise Damaged(" ".join(answer.split()))
+    check_structure(connection, path, notice, now)
     if meta is None:
         raise Damaged("the row about the file is damaged")
     if meta.schema_version < SCHEMA_VERSION:
         meta = _migrate(connection, path, meta, notice, migrations)
-    if _statements(connection) != {table.name: create(table) for table in ALL_TABLES}:
+    if statements(connection) != {table.name: create(table) for table in ALL_TABLES}:
         raise Damaged("the tables are not those of the schema")
     return meta
 
 
-def _statements(connection: sqlite3.Connection) -> dict[str, str]:
-    """The tables of a file, and what made them."""
+def statements(connection: sqlite3.Connection) -> dict[str, str]:
+    """The tables of a file, and what made them. Raises `sqlite3.Error`."""
     return dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
 
 
 def _refuse_others(connection: sqlite3.Connection, path: str) -> None:
     """Raise `StoreError` for what another program keeps in SQLite."""
-    names = _statements(connection).keys()
+    names = statements(connection).keys()
     if names and not names & {table.name for table in ALL_TABLES}:
         raise StoreError(f"{path} is an SQLite file of another program: it has no table of a store")
 
