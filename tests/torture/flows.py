@@ -53,9 +53,10 @@ class _Pending:
 
 
 class Publisher(Client):
-    """Sends as long as it has an allowance of messages (`allow`), or `goes_on`.
+    """Sends as long as it has an allowance of messages, or `goes_on`.
 
-    How many it has in flight changes: each time all are acknowledged, it draws a new limit up to the window.
+    How many it has in flight changes: each time all are acknowledged, it draws a new limit up to the window,
+    unless it keeps a rate.
     """
 
     def __init__(self, site: Site, who: Who, plan: Plan, random: Random) -> None:
@@ -114,9 +115,12 @@ class Publisher(Client):
         while self.is_connected and len(self.in_flight) < limit and self._may_send():
             self._send_next()
         if not self.in_flight:
-            self._limit = self._random.randint(1, self.plan.window)
+            self._limit = self._draw_limit()
             if not self._may_send():
                 self._idle.set()
+
+    def _draw_limit(self) -> int:
+        return self.plan.window if self.plan.rate else self._random.randint(1, self.plan.window)
 
     def _may_send(self) -> bool:
         return self._allowance > 0 or (self.goes_on and not self.plan.rate)
@@ -208,7 +212,7 @@ class Publisher(Client):
         asyncio.get_running_loop().call_later(AFTER_A_REFUSAL, self._try_again)
 
     def _try_again(self) -> None:
-        self._limit = self._random.randint(1, self.plan.window)
+        self._limit = self._draw_limit()
         self.pump()
 
 

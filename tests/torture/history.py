@@ -139,6 +139,7 @@ class WillSet(NamedTuple):
     topic: str
     delay: int
     expiry: int
+    qos: int = 2
 
 
 class Proved(NamedTuple):

@@ -83,7 +83,8 @@ class WillClient(Client):
         assert self.who.will is not None
         self.site.history.add(Sent(self.identity, self.topic, self.who.will.qos, at=now()))
         await self.connect(clean_start=True)
-        self.site.history.add(WillSet(self.who.client_id, self.topic, self.delay, self.expiry))
+        qos = self.who.will.qos
+        self.site.history.add(WillSet(self.who.client_id, self.topic, self.delay, self.expiry, qos))
 
     async def end(self) -> None:
         """End the connection as the kind says; those of kind "kill" wait for that."""

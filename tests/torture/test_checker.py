@@ -175,6 +175,28 @@ class WillRuleTests(SynchronousTestCase):
             history.add(Delivered("watch", "w", b"", 2, at=15.5))
             self.assertEqual(len(check_wills(history, 100.0)), faults)
 
+    def test_sent_again_after_a_kill(self) -> None:
+        """A will at QoS 1 may be published just before a kill and after it, one at QoS 2 only once."""
+        for qos, at, faults in ((1, 9.9, 0), (0, 9.9, 0), (2, 9.9, 1), (1, 5.0, 1)):
+            events: list[Event] = [
+                Started(0.0),
+                WillSet("c", "w", 0, 0, qos),
+                Proved(),
+                Closed("c", False, at),
+            ]
+            history = History(
+                [*events, Delivered("watch", "w", b"", qos, at=at), Killed(10.0), Started(12.0)]
+            )
+            history.add(Delivered("watch", "w", b"", qos, at=12.1))
+            self.assertEqual(len(check_wills(history, 100.0)), faults, (qos, at))
+
+    def test_the_first_return_decides(self) -> None:
+        """A client came back anew, which is proved, and once more later: the will came with the first."""
+        events: list[Event] = [Started(0.0), WillSet("c", "w", 60, 60), Proved(), Closed("c", False, 5.0)]
+        events += [Returned("c", True, 6.0), Delivered("watch", "w", b"", 2, at=6.0), Proved()]
+        history = History([*events, Killed(7.0), Started(8.0), Returned("c", True, 9.0)])
+        self.assertEqual(check_wills(history, 100.0), [])
+
     def test_killed_again_when_it_is_due(self) -> None:
         """A will that is due shortly before a kill may come after it."""
         events: list[Event] = [

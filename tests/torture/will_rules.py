@@ -3,7 +3,8 @@
 A will is published once when its connection ended otherwise than by DISCONNECT 0x00, as soon as its delay has
 passed or its session ended. It is not published if its client came back to the session before that. A kill of
 the broker ends the connection, too; a will whose time comes while the broker is down is published when it
-serves again.
+serves again. At QoS 0 and 1, whose deliveries do not wait for the disk, one that was published just before a
+kill may be published again after it.
 
 The broker can only keep what it has written: of a will that was set or called off just before a kill nothing
 is demanded, unless the broker had acknowledged something that came later (`Proved`).
@@ -31,6 +32,7 @@ from tests.torture.history import (
 
 EARLY = 0.25  # how much two clocks may differ
 ALIVE_STEP = 1.5  # a broker that was killed knows by so much when that was
+UNSTORED = 1.0  # for how long at most something is not on the disk yet
 LATE = 5.0  # how long a busy machine may take
 
 
@@ -45,6 +47,7 @@ class _Will:
     is_called_off: bool = False
     end_is_proved: bool = False
     returned: Returned | None = None
+    first_return_at: float = 0.0
     return_is_proved: bool = False
     came_at: list[float] = field(default_factory=list)
 
@@ -78,7 +81,14 @@ class _Wills:
             will.ended_at = will.ended_since = event.at
             will.is_called_off = event.called_off
         elif isinstance(event, Returned):
-            self.of_client[event.client].returned = event
+            self._return(self.of_client[event.client], event)
+
+    def _return(self, will: _Will, event: Returned) -> None:
+        """The first one decides, unless a kill may have made the broker forget it."""
+        if will.returned is None:
+            will.first_return_at = event.at
+        if not will.return_is_proved:
+            will.returned = event
 
     def _prove(self) -> None:
         """Since the last kill nothing is lost any more; a kill takes the others off the list."""
@@ -104,6 +114,13 @@ class _Wills:
         """Whether what the broker was told at `at` was not taken from it by a kill."""
         return is_proved or not any(kill > at for kill in self.kills)
 
+    def may_come_twice(self, will: _Will) -> bool:
+        """Whether a kill has made the broker forget that it had published the will at QoS 0 or 1."""
+        if will.set.qos == 2 or len(will.came_at) > 2:
+            return False
+        first, second = will.came_at
+        return any(first < kill < second and kill - first < UNSTORED for kill in self.kills)
+
     def serving_from(self, due: float) -> float:
         """When the broker, which may be down or be killed just then, has had the time for what is due."""
         at = due
@@ -127,7 +144,7 @@ def check_wills(history: History, until: float) -> list[Fault]:
 
 def _judge(will: _Will, wills: _Wills, until: float) -> list[Fault]:
     name = f"{will.set.topic} (delay {will.set.delay}, session expiry {will.set.expiry})"
-    if len(will.came_at) > 1:
+    if len(will.came_at) > 1 and not wills.may_come_twice(will):
         return [Fault("will twice", f"{name} came at {will.came_at}")]
     if will.ended_at is None:
         return _forbidden(will, f"{name}: the connection had not ended")
@@ -142,7 +159,7 @@ def _judge(will: _Will, wills: _Wills, until: float) -> list[Fault]:
             if is_sure and returned.at < earliest - EARLY:
                 return _forbidden(will, f"{name}: the client had come back to its session")
             return []
-        earliest = min(earliest, returned.at)
+        earliest = min(earliest, will.first_return_at)
         latest = returned.at if is_sure else latest
     return _due(will, name, earliest - EARLY, latest + LATE, until)
 
