@@ -54,7 +54,7 @@ def _check_version(target: Target, name: str, options: argparse.Namespace, total
     status, said = 0, ""
     try:
         target.look(version)
-        for outcome in target.run_all(chosen, options.slow):
+        for outcome in target.measured(version).run_all(chosen, options.slow):
             outcomes.append(outcome)
     except Unreachable as trouble:
         status, said = NOTHING_CHECKED, f"{trouble}\n"

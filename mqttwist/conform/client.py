@@ -184,9 +184,9 @@ class Client:
         came = ", ".join([short(packet) for packet, _ in self._waiting]) or "nothing"
         return f"{came} came{' and the connection was closed' if self._line.is_closed else ''}"
 
-    def take_in(self) -> None:
-        """Read what comes, until nothing does."""
-        self._read_all(self._rig.quiet)
+    def take_in(self, seconds: float | None = None) -> None:
+        """Read what comes, until nothing does for `seconds`, or for as long as the rig says."""
+        self._read_all(self._rig.quiet if seconds is None else seconds)
 
     def _read_all(self, seconds: float) -> None:
         """Read until nothing comes for so long; a Server that never stops is not waited for."""

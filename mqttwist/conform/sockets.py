@@ -58,15 +58,22 @@ class SocketLine:
 
 
 class SocketRig(Rig):
-    """Speaks to the broker at `host` and `port`."""
+    """Speaks to the broker at `host` and `port`.
+
+    `lag` is how many seconds a message may come later than the answer to a PINGREQ that was sent after it: 0
+    for a broker that does one thing after the other, more for one that writes to a disk meanwhile.
+    """
 
     patience = 3.0
     quiet = 0.2
     lateness = 5.5  # some brokers look now and then only
     earliness = 0.6
 
-    def __init__(self, version: int, host: str, port: int, credentials: Credentials = NOBODY) -> None:
+    def __init__(
+        self, version: int, host: str, port: int, credentials: Credentials = NOBODY, lag: float = 0.0
+    ) -> None:
         super().__init__(version, f"{_RUN}{next(_MARKS)}", credentials)
+        self.lag = lag
         self._host = host
         self._port = port
 
@@ -79,6 +86,8 @@ class SocketRig(Rig):
             if other is not client:
                 other.settle()
         client.settle()
+        if self.lag:
+            client.take_in(self.lag)
 
     def _dial(self) -> SocketLine:
         return SocketLine(self._host, self._port, self.patience)

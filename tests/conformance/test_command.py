@@ -16,9 +16,11 @@ from mqttwist.conform.__main__ import PASSWORD_VARIABLE, main
 from mqttwist.conform.registry import Check
 from mqttwist.conform.rig import Rig
 from mqttwist.conform.runner import Outcome, Verdict, run
-from mqttwist.conform.virtual import VirtualBroker, VirtualRig
+from mqttwist.conform.virtual import VirtualBroker, VirtualLine, VirtualRig
 from mqttwist.wire.connect import Connect
+from mqttwist.wire.packet import MQTT_5
 
+PINGRESP = b"\xd0\0"
 ONE = ("--version", "5", "--only", "MQTT-1.5.7-1")  # it has two checks
 
 
@@ -123,6 +125,40 @@ class EndTests(CommandTestCase):
         self.command("--only", "MQTT-1.5.7-1")
         self.assertEqual((self.status, self.errors), (130, "interrupted after 1 of 2 checks\n"))
         self.assertEqual(self.output[1:], ["version 5: 1 passed, 0 FAILED, 0 skipped, of 252 statements"])
+
+
+class LateLine(VirtualLine):
+    """A Network Connection on which PINGRESP comes before what the broker has sent with it."""
+
+    _held = b""
+
+    def receive(self, seconds: float) -> bytes:
+        data = self._held + super().receive(seconds)
+        self._held = b""
+        if data.endswith(PINGRESP) and data != PINGRESP:
+            self._held = data.removesuffix(PINGRESP)
+            return PINGRESP
+        return data
+
+
+class LagTests(CommandTestCase):
+    def lag(self) -> float:
+        return target.Target("localhost", 1883).measured(MQTT_5).lag
+
+    def test_at_once(self) -> None:
+        """A broker that sends what comes before PINGRESP before it is not waited for."""
+        self.assertEqual(self.lag(), 0)
+
+    def test_later(self) -> None:
+        """A broker whose messages come after PINGRESP is given time, every time."""
+        self.patch(VirtualRig, "_dial", lambda rig: LateLine(self.virtual.broker, "late"))
+        self.assertGreaterEqual(self.lag(), target.LEAST_LAG)
+
+    def test_what_cannot_be_measured(self) -> None:
+        """A broker without QoS 2 is checked all the same, and nothing is left there."""
+        self.virtual = VirtualBroker({"maximum_qos": 1})
+        self.assertEqual(self.lag(), 0)
+        self.assertEqual(len(self.virtual.broker.sessions), 0)
 
 
 class LoginTests(CommandTestCase):

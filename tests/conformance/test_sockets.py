@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from unittest import TestCase
-from unittest.mock import patch
+from unittest.mock import call, patch
 
 from mqttwist.conform.__main__ import main
 from mqttwist.conform.client import Client
@@ -71,6 +71,16 @@ class SocketRigTests(SocketTestCase):
         self.assertRaises(CheckFailed, subscriber.expect, PingResp)
         subscriber.expect(Publish)
         rig.open().expect_nothing()
+
+    def test_lag(self) -> None:
+        """What comes later than the answer to a PINGREQ is waited for, if the broker is known for it."""
+        rig = self.rig()
+        client = rig.connect()
+        for lag in (0.0, 0.05):
+            rig.lag = lag
+            with patch.object(client, "take_in") as take_in:
+                rig.settle(client)
+            self.assertEqual(take_in.call_args_list, [call(0.05)] if lag else [])
 
     def test_closed(self) -> None:
         """A connection that the broker closes is closed, with its last words; another one is open."""
