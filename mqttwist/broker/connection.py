@@ -145,7 +145,10 @@ class ServerConnection(Connection):
         if len(encoded) > self.peer_maximum_packet_size:
             text = "the answer is larger than the Client's Maximum Packet Size"
             raise ProtocolError(0x95, text, "MQTT-3.1.2-24")
-        self._promise(encoded)
+        if min(packet.reason_codes) >= 0x80:
+            self.send_when_stored(encoded, 0)
+        else:
+            self._promise(encoded)
         self.metrics.others_sent += 1
 
     # CONNECT (3.1)
@@ -256,11 +259,13 @@ class ServerConnection(Connection):
     # PUBLISH and its acknowledgements (3.3 - 3.7)
 
     def _publish_received(self, publish: Publish) -> None:
-        publisher = self._publisher
-        if publisher is None:
+        publisher, session = self._publisher, self.session
+        if publisher is None or session is None:
             return
         journal = self.turn.journal
         changes = 0 if journal is None else journal.changes
+        # What it led to when it was received before may not be stored yet.
+        is_known = publish.qos == 2 and publish.packet_id in session.incoming.unreleased
         reason_code = publisher.received(publish)
         if reason_code >= 0x80:
             self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
@@ -271,9 +276,9 @@ class ServerConnection(Connection):
             self.metrics.others_sent += 1
             if journal is None:
                 self.send(packet)
-            elif publish.qos == 1 and journal.changes == changes:
+            elif journal.changes == changes and not is_known:
                 self.send_when_stored(packet, 0)
-            else:  # at QoS 2 it may have been received before, and not be stored yet
+            else:
                 self.send_when_stored(packet, journal.latest_frame)
 
     def _acknowledgement_received(self) -> None:
@@ -296,12 +301,17 @@ class ServerConnection(Connection):
         self.metrics.others_sent += 1
 
     def _promise(self, packet: bytes) -> None:
-        """Send what says that something is so, when all that has happened up to now is stored."""
+        """Send what says that something is so, when all that has happened up to now is stored.
+
+        Of a session that ends with its connection nothing is stored.
+        """
         journal = self.turn.journal
-        if journal is None:
+        session = self.session
+        if journal is None or session is None:
             self.send(packet)
         else:
-            self.send_when_stored(packet, journal.latest_frame)
+            is_recorded = session.outgoing.is_recorded
+            self.send_when_stored(packet, journal.latest_frame if is_recorded else 0)
 
     # SUBSCRIBE and UNSUBSCRIBE (3.8 - 3.11)
 

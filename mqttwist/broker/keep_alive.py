@@ -41,6 +41,8 @@ class KeepAlive:
         due = connection.last_received + self._limit
         if due > now:
             self._due = self._deadlines.at(due, self._check)
+        elif connection.waits_for_disk:  # that is our fault
+            self._due = self._deadlines.at(now + self._limit, self._check)
         elif connection.reading_is_paused:  # what it may have said was not read
             text = f"has not read what was sent for {self._limit:g} s"
             connection.disconnect(ReasonCode.QUOTA_EXCEEDED.value, text)

@@ -96,6 +96,8 @@ class Publisher:
             raise ProtocolError(0x9B, f"PUBLISH with QoS {qos}", "MQTT-3.2.2-11")
         session = self._session
         incoming = session.incoming
+        if qos == 2 and not incoming.is_new(publish.packet_id):
+            return SUCCESS
         if (
             self._router.store_is_failing
             and session.version == MQTT_5
@@ -103,7 +105,7 @@ class Publisher:
         ):
             return self._refuse(publish, ReasonCode.QUOTA_EXCEEDED.value)
         if qos == 2:
-            return NEW_MESSAGE if incoming.is_new(publish.packet_id) else SUCCESS
+            return NEW_MESSAGE
         if incoming.receive_maximum:
             incoming.check_quota()
         if incoming.unreleased and publish.packet_id in incoming.unreleased and session.version == MQTT_5:

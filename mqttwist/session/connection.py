@@ -217,6 +217,7 @@ class Connection:
 
     def disk_caught_up(self) -> None:
         """What was not stored yet is so now, or is little."""
+        self.last_received = self.turn.now  # what the peer may have said meanwhile was not read
         self.resume_reading(READING_TOO_FAST)
 
     def flush(self) -> None:
@@ -298,6 +299,11 @@ class Connection:
         if self.outbox:
             self._write()
         self.transport.close()
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether nothing is read from the peer because its messages can't be stored as fast."""
+        return self._reading_paused & READING_TOO_FAST != 0
 
     @property
     def reading_is_paused(self) -> bool:

@@ -1,0 +1,507 @@
+"""Packets that promise something: they go out when what they promise is stored, and no others wait."""
+
+from __future__ import annotations
+
+from mqttwist.session.journal import PENDING_AGE, PENDING_LIMIT
+from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
+from mqttwist.wire.connect import Will
+from mqttwist.wire.control import PingReq
+from mqttwist.wire.publish import Publish
+from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe
+from tests.broker.durable import DurableTestCase
+from tests.broker.harness import AnyPacket, TestClient
+
+PINGS = PingReq().encode(5) * 30_000  # whose answers are more than what is kept for a transport beside 1 MB
+
+
+def kinds(packets: list[AnyPacket]) -> list[str]:
+    """Of each packet its name, and its Packet Identifier if it has one."""
+    return [f"{type(packet).__name__} {getattr(packet, 'packet_id', '')}".rstrip() for packet in packets]
+
+
+class WithheldTestCase(DurableTestCase):
+    """A publisher whose session ends with its connection, and somebody who keeps frames going."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.publisher = self.connected("publisher")
+        self.other = self.persistent("other", receive_maximum=1)
+        self.other.subscribe("other", qos=1)
+        self.other.lose()
+
+    def hold(self) -> None:
+        """Let frames wait from now on, and let one be under way that has to do with nobody here."""
+        self.holding = True
+        self.broker_publishes("other")
+
+    def broker_publishes(self, topic: str) -> None:
+        publisher = self.connected("somebody", 4)
+        publisher.publish(topic, b"", 1)
+        publisher.lose()
+
+    def offline(self, qos: int = 2) -> None:
+        """A persistent session that is subscribed to `a`, without its client."""
+        client = self.persistent("offline")
+        client.subscribe("a", qos=qos)
+        client.lose()
+
+
+class PublishTests(WithheldTestCase):
+    """PUBACK and PUBREC."""
+
+    def test_for_a_session_that_is_away(self) -> None:
+        """PUBACK and PUBREC go out when the message is stored for a session without its client."""
+        self.offline()
+        self.holding = True
+        self.publisher.publish("a", b"1", 1, packet_id=1)
+        self.publisher.publish("a", b"2", 2, packet_id=2)
+        self.assertEqual(self.publisher.take(), [])
+        self.commit()
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 1"])
+        self.commit()
+        self.assertEqual(kinds(self.publisher.take()), ["PubRec 2"])
+
+    def test_for_a_session_that_is_online(self) -> None:
+        """The same for one with its client, who gets a message of QoS 1 at once."""
+        subscriber = self.persistent("s")
+        subscriber.subscribe("a", qos=1)
+        self.holding = True
+        for version in (3, 4, 5):
+            publisher = self.connected(f"p{version}", version)
+            publisher.publish("a", b"1", 1, packet_id=1)
+            publisher.publish("a", b"1", 2, packet_id=2)
+            self.assertEqual(subscriber.payloads(), [b"1", b"1"])
+            self.assertEqual(publisher.take(), [])
+            self.commit_all()
+            self.assertEqual(kinds(publisher.take()), ["PubAck 1", "PubRec 2"])
+
+    def test_retained(self) -> None:
+        """A message that is retained is promised to those who come: of QoS 1 and 2, deleted ones too."""
+        self.holding = True
+        for payload, qos, answer in ((b"1", 1, "PubAck 7"), (b"2", 2, "PubRec 7"), (b"", 1, "PubAck 7")):
+            self.publisher.publish("r", payload, qos, True, 7)
+            self.assertEqual(self.publisher.take(), [])
+            self.commit_all()
+            self.assertEqual(kinds(self.publisher.take()), [answer])
+            self.publisher.send(PubRel(7))
+        self.assertEqual(self.disk.counts().get("retained"), None)
+
+    def test_a_shared_subscription(self) -> None:
+        """A member of a Shared Subscription that keeps its session is promised the message, too."""
+        self.persistent("member").subscribe("$share/g/a", qos=1)
+        self.holding = True
+        self.publisher.publish("a", b"1", 1)
+        self.assertEqual(self.publisher.take(), [])
+        self.commit()
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 1"])
+
+    def test_nothing_promised(self) -> None:
+        """What no persistent session gets is acknowledged at once, while a frame of others is under way."""
+        watcher = self.connected("w")
+        watcher.subscribe("t", qos=2)
+        kept = self.persistent("k")
+        kept.subscribe("t", qos=0)
+        self.hold()
+        self.publisher.publish("t", b"1", 1, packet_id=1)
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 1"])
+        self.publisher.publish("none", b"1", 1, packet_id=2)
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 2"])
+        self.assertEqual((watcher.payloads(), kept.payloads()), ([b"1"], [b"1"]))
+
+    def test_nothing_promised_at_qos_2(self) -> None:
+        """So are both steps of QoS 2, to the publisher and to the subscriber."""
+        watcher = self.connected("w")
+        watcher.subscribe("t", qos=2)
+        self.hold()
+        self.publisher.publish("t", b"1", 2, packet_id=1)
+        message = watcher.take_one(Publish)
+        watcher.ack(message)
+        watcher.ack(watcher.take_one(PubRel))
+        self.assertEqual(kinds(self.publisher.take()), ["PubRec 1"])
+        self.assertEqual(kinds(self.publisher.send(PubRel(1))), ["PubComp 1"])
+
+    def test_behind_one_that_waits(self) -> None:
+        """An acknowledgement that promises nothing keeps its place behind one that does [MQTT-4.6.0-2]."""
+        self.offline()
+        self.holding = True
+        self.publisher.publish("a", b"", 1, packet_id=1)
+        self.publisher.publish("none", b"", 1, packet_id=2)
+        self.publisher.publish("a", b"", 1, packet_id=3)
+        self.assertEqual(self.publisher.take(), [])
+        self.commit()
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 1", "PubAck 2"])
+        self.commit()
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 3"])
+        self.publisher.publish("none", b"", 1, packet_id=4)
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 4"])
+
+    def test_others_do_not_wait(self) -> None:
+        """PINGRESP, QoS 0, and other connections go on while an acknowledgement waits."""
+        self.offline()
+        other = self.connected("p2")
+        other.subscribe("b", qos=1)
+        self.publisher.subscribe("c", qos=1)
+        self.holding = True
+        self.publisher.publish("a", b"", 1)
+        self.publisher.ping()
+        self.publisher.publish("b", b"0")
+        other.publish("c", b"1", 1, packet_id=9)
+        self.assertEqual(kinds(other.take()), ["Publish 0", "PubAck 9"])
+        self.assertEqual(kinds(self.publisher.take()), ["Publish 1"])
+
+    def test_sent_again_before_it_is_stored(self) -> None:
+        """A QoS 2 PUBLISH that comes again is not acknowledged before the first one is stored."""
+        self.offline()
+        for client_id, options in (("kept", {"session_expiry_interval": 100}), ("4", {})):
+            with self.subTest(client_id):
+                version = 5 if options else 4
+                publisher = self.connected(client_id, version, clean_start=False, **options)
+                self.holding = True
+                publisher.publish("a", b"", 2, packet_id=1)
+                publisher.lose()
+                publisher = self.connected(client_id, version, clean_start=False, **options)
+                publisher.publish("a", b"", 2, packet_id=1, dup=True)
+                self.assertEqual(publisher.take(), [])
+                self.commit_all()  # that it is connected again is a change of its own
+                self.assertEqual(kinds(publisher.take()), ["PubRec 1"])
+                self.holding = False
+        self.assertEqual(self.disk.counts()["queue"], 2)
+
+    def test_sent_again_on_the_same_connection(self) -> None:
+        """The same for a session that ends with its connection, where no identifier is stored."""
+        self.offline()
+        self.holding = True
+        self.publisher.publish("a", b"", 2, packet_id=1)
+        self.publisher.publish("a", b"", 2, packet_id=1, dup=True)
+        self.assertEqual(self.publisher.take(), [])
+        self.commit_all()
+        self.assertEqual(kinds(self.publisher.take()), ["PubRec 1", "PubRec 1"])
+        self.assertEqual((self.disk.counts()["queue"], self.disk.counts().get("received")), (1, None))
+
+    def test_the_identifier_of_a_persistent_publisher(self) -> None:
+        """PUBREC waits for the identifier to be stored, even if nobody gets the message; PUBCOMP for its
+        removal."""
+        publisher = self.persistent("p")
+        self.holding = True
+        publisher.publish("none", b"", 2, packet_id=7)
+        self.assertEqual(publisher.take(), [])
+        self.commit()
+        self.assertEqual(kinds(publisher.take()), ["PubRec 7"])
+        self.assertEqual([row["packet_id"] for row in self.disk.rows("received")], [7])
+        self.assertEqual(publisher.send(PubRel(7)), [])
+        self.commit()
+        self.assertEqual(kinds(publisher.take()), ["PubComp 7"])
+        self.assertEqual(self.disk.rows("received"), [])
+
+    def test_a_connection_that_ends(self) -> None:
+        """What is withheld for a connection that has ended is forgotten, without harm to others."""
+        self.offline()
+        stays = self.connected("stays")
+        self.holding = True
+        self.publisher.publish("a", b"", 1)
+        stays.publish("a", b"", 1)
+        self.publisher.lose()
+        self.commit_all()
+        self.assertEqual((self.publisher.take(), kinds(stays.take())), ([], ["PubAck 1"]))
+
+
+class SubscribeTests(WithheldTestCase):
+    """SUBACK and UNSUBACK."""
+
+    def test_a_persistent_session(self) -> None:
+        """SUBACK and UNSUBACK of a session that stays go out when it is stored."""
+        for version in (4, 5):
+            client = self.persistent(f"c{version}", version)
+            self.holding = True
+            self.assertEqual(client.send(Subscribe(1, [SubscriptionOptions("a", 1)])), [])
+            self.commit()
+            self.assertEqual(kinds(client.take()), ["SubAck 1"])
+            self.assertEqual(client.send(Unsubscribe(2, ["a"])), [])
+            self.commit()
+            self.assertEqual(kinds(client.take()), ["UnsubAck 2"])
+            self.holding = False
+        self.assertEqual(self.disk.counts()["subscription"], 1)
+
+    def test_a_session_that_ends_with_its_connection(self) -> None:
+        """Those of a session that nobody keeps go out at once."""
+        self.hold()
+        self.assertIsInstance(self.publisher.subscribe("x", qos=2), SubAck)
+        self.assertIsInstance(self.publisher.unsubscribe("x"), UnsubAck)
+        self.assertEqual(self.disk.counts()["subscription"], 1)
+
+    def test_no_subscription_existed(self) -> None:
+        """That there is no subscription is said when its removal is stored, on a new connection as well."""
+        client = self.persistent()
+        client.subscribe("a")
+        self.holding = True
+        client.send(Unsubscribe(1, ["a"]))
+        client = self.persistent()
+        self.assertEqual(client.send(Unsubscribe(2, ["a"])), [])
+        self.commit_all()
+        self.assertEqual(kinds(client.take()), ["UnsubAck 2"])
+
+
+class SubscriberTests(WithheldTestCase):
+    """What goes to persistent subscribers."""
+
+    def subscriber(self, version: int = 5, **options: object) -> TestClient:
+        client = self.persistent("s", version, **options)
+        client.subscribe("a", qos=2)
+        return client
+
+    def test_qos_1_does_not_wait(self) -> None:
+        """A message of QoS 0 or 1 goes out before it is stored."""
+        subscriber = self.subscriber()
+        self.holding = True
+        self.publisher.publish("a", b"0")
+        self.publisher.publish("a", b"1", 1)
+        self.assertEqual(kinds(subscriber.take()), ["Publish 0", "Publish 1"])
+
+    def test_qos_2(self) -> None:
+        """A PUBLISH of QoS 2 waits until its Packet Identifier is stored, PUBREL until PUBREC is."""
+        for version in (4, 5):
+            subscriber = self.subscriber(version)
+            self.holding = True
+            self.publisher.publish("a", b"2", 2)
+            self.assertEqual(subscriber.take(), [])
+            self.commit()
+            message = subscriber.take_one(Publish)
+            [row] = self.disk.rows("queue")
+            self.assertEqual((row["packet_id"], row["state"]), (message.packet_id, 1))
+            self.assertEqual(subscriber.send(PubRec(message.packet_id)), [])
+            self.commit()
+            self.assertEqual(kinds(subscriber.take()), [f"PubRel {message.packet_id}"])
+            [row] = self.disk.rows("queue")
+            self.assertEqual((row["mid"], row["state"]), (0, 2))
+            self.assertNotIn("message", self.disk.counts())
+            subscriber.send(PubComp(message.packet_id))
+            self.commit_all()
+            self.assertNotIn("queue", self.disk.counts())
+            self.holding = False
+
+    def test_sent_again_while_the_frame_is_under_way(self) -> None:
+        """After a reconnection QoS 2 still waits for the frame that holds its Packet Identifier."""
+        for version in (4, 5):
+            subscriber = self.subscriber(version)
+            self.holding = True
+            self.publisher.publish("a", b"2", 2)
+            subscriber.lose()
+            subscriber = self.persistent("s", version)
+            self.assertEqual(subscriber.take(), [])
+            self.commit_all()
+            message = subscriber.take_one(Publish)
+            self.assertTrue(message.dup)
+            self.holding = False
+            subscriber.ack(message)
+            subscriber.ack(subscriber.take_one(PubRel))
+            self.assertEqual(subscriber.take(), [])
+
+    def test_pubrel_sent_again(self) -> None:
+        """So does PUBREL for the frame that holds the PUBREC."""
+        subscriber = self.subscriber()
+        self.publisher.publish("a", b"2", 2)
+        message = subscriber.take_one(Publish)
+        self.holding = True
+        subscriber.ack(message)
+        subscriber.lose()
+        subscriber = self.persistent("s")
+        self.assertEqual(subscriber.take(), [])
+        self.commit_all()
+        self.assertEqual(kinds(subscriber.take()), [f"PubRel {message.packet_id}"])
+
+    def test_aliases_and_identifiers(self) -> None:
+        """A PUBLISH that waits has no Topic Alias, which what is sent meanwhile would use too early."""
+        subscriber = self.persistent("s", topic_alias_maximum=5)
+        subscriber.subscribe("a", qos=2, identifier=3)
+        self.holding = True
+        self.publisher.publish("a", b"2", 2)
+        self.publisher.publish("a", b"1", 1)
+        self.publisher.publish("a", b"0")
+        first, second = subscriber.take()
+        assert isinstance(first, Publish) and isinstance(second, Publish)
+        self.assertEqual((first.topic_name, first.payload), ("a", b"1"))
+        self.assertEqual(second.payload, b"0")
+        self.commit_all()
+        third = subscriber.take_one(Publish)
+        self.assertEqual((third.topic_name, third.payload, third.topic_alias), ("a", b"2", 0))
+        self.assertEqual(third.subscription_identifiers, (3,))
+
+    def test_the_order_of_qos_2(self) -> None:
+        """Messages of QoS 2 go out in the order in which they came [MQTT-4.6.0-6]."""
+        subscriber = self.subscriber()
+        self.holding = True
+        for n in range(5):
+            self.publisher.publish("a", b"%d" % n, 2)
+        self.commit()
+        self.assertEqual(subscriber.payloads(), [b"0"])
+        self.commit()
+        self.assertEqual(subscriber.payloads(), [b"1", b"2", b"3", b"4"])
+
+    def test_a_session_that_ends_with_its_connection(self) -> None:
+        """QoS 2 to a session that nobody keeps goes out at once, PUBREL too."""
+        watcher = self.connected("w")
+        watcher.subscribe("a", qos=2)
+        self.subscriber()
+        self.holding = True
+        self.publisher.publish("a", b"", 2)
+        watcher.ack(watcher.take_one(Publish))
+        self.assertEqual(kinds(watcher.take()), ["PubRel 1"])
+
+
+class BackPressureTests(WithheldTestCase):
+    """When the disk falls behind, those are not read from whose messages it would have to take."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.offline()
+        self.holding = True
+
+    def test_too_much(self) -> None:
+        """More than 8 MB that are not stored: publishers that wait for it are not read from until then."""
+        idle = self.connected("idle")
+        free = self.connected("free")
+        payload = bytes(PENDING_LIMIT // 4)
+        for _ in range(4):
+            self.assertTrue(self.publisher.transport.reading)
+            self.publisher.publish("a", payload, 1)
+        self.assertFalse(self.publisher.transport.reading)
+        free.publish("none", b"", 1)
+        self.assertEqual((free.transport.reading, idle.transport.reading), (True, True))
+        self.publisher.publish("a", payload, 1)  # was read before
+        self.commit()
+        self.assertFalse(self.publisher.transport.reading)  # four of five have gone off, and are not there
+        self.commit()
+        self.assertTrue(self.publisher.transport.reading)
+        self.assertEqual(len(self.publisher.take()), 5)
+
+    def test_too_old(self) -> None:
+        """A frame that takes longer than 2 s has the same effect."""
+        self.publisher.publish("a", b"", 1)
+        self.advance(PENDING_AGE)
+        self.publisher.publish("a", b"", 1)
+        self.assertTrue(self.publisher.transport.reading)
+        self.advance(0.1)
+        self.publisher.publish("a", b"", 1)
+        self.assertFalse(self.publisher.transport.reading)
+        self.commit()
+        self.assertTrue(self.publisher.transport.reading)
+
+    def test_with_a_full_transport(self) -> None:
+        """Reading goes on when neither the disk nor the client's own slowness stands against it."""
+        subscriber = self.publisher
+        self.holding = False
+        subscriber.subscribe("big")
+        self.holding = True
+        connection = subscriber.connection
+        subscriber.publish("a", b"", 1)
+        self.advance(PENDING_AGE + 1)
+        connection.transport_full()
+        subscriber.publish("big", bytes(1_000_000))
+        subscriber.send_bytes(PINGS)
+        self.assertFalse(subscriber.transport.reading)
+        self.commit()
+        self.assertFalse(subscriber.transport.reading)
+        connection.transport_ready()
+        self.assertTrue(subscriber.transport.reading)
+
+    def test_one_that_goes(self) -> None:
+        """A publisher that was not read from may go; nothing is left of it."""
+        self.publisher.publish("a", b"", 1)
+        self.advance(PENDING_AGE + 1)
+        self.publisher.publish("a", b"", 1)
+        self.assertFalse(self.publisher.transport.reading)
+        self.publisher.lose()
+        self.commit_all()
+        self.assertFalse(self.publisher.transport.reading)
+
+    def test_the_keep_alive(self) -> None:
+        """Who is not read from is not sent away for saying nothing."""
+        publisher = self.connected("p", keep_alive=10)
+        publisher.publish("a", b"", 1)
+        self.advance(PENDING_AGE + 1)
+        publisher.publish("a", b"", 1)
+        self.assertFalse(publisher.transport.reading)
+        for _ in range(60):
+            self.advance(1)
+        self.assertFalse(publisher.is_closed)
+        self.commit_all()
+        self.advance(14)
+        self.assertFalse(publisher.is_closed)
+        self.advance(1)
+        self.assertTrue(publisher.is_closed)
+
+
+class FailingStoreTests(WithheldTestCase):
+    """While the disk takes nothing."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.offline()
+        self.hold()
+        self.store.journal.is_failing = True
+
+    def test_mqtt_5_is_told(self) -> None:
+        """A QoS 1 or 2 message that must be stored is refused with 0x97, and nobody gets it."""
+        watcher = self.connected("w")
+        watcher.subscribe("#", qos=2)
+        for topic, retain in (("a", False), ("r", True)):
+            self.publisher.publish(topic, b"", 1, retain, packet_id=1)
+            self.assertEqual(self.publisher.take(), [PubAck(1, 0x97)])
+            self.publisher.publish(topic, b"", 2, retain, packet_id=2)
+            self.assertEqual(self.publisher.take(), [PubRec(2, 0x97)])
+        self.assertEqual(watcher.take(), [])
+
+    def test_mqtt_3_waits(self) -> None:
+        """Before MQTT 5.0 nobody can be told: the message is taken, and acknowledged when it is stored."""
+        publisher = self.connected("old", 4)
+        publisher.publish("a", b"", 1, packet_id=1)
+        publisher.publish("a", b"", 2, packet_id=2)
+        self.assertEqual(publisher.take(), [])
+        self.commit_all()
+        self.assertEqual(kinds(publisher.take()), ["PubAck 1", "PubRec 2"])
+
+    def test_what_needs_no_store(self) -> None:
+        """QoS 0, and QoS 1 and 2 that nobody keeps, go on."""
+        watcher = self.connected("w")
+        watcher.subscribe("t", qos=2)
+        for qos in (0, 1, 2):
+            self.publisher.publish("t", b"%d" % qos, qos, packet_id=qos)
+        self.assertEqual(watcher.payloads(), [b"0", b"1", b"2"])
+        self.assertEqual(kinds(self.publisher.take()), ["PubAck 1", "PubRec 2"])
+
+    def test_subscriptions(self) -> None:
+        """SUBSCRIBE of a session that stays is refused: 0x97, or 0x80; that of another one is granted."""
+        for version, reason_code in ((4, 0x80), (5, 0x97)):
+            client = self.persistent(f"c{version}", version)
+            self.assertEqual(client.subscribe("x", qos=1).reason_codes, [reason_code])
+            self.assertEqual(self.connected(f"t{version}", version).subscribe("x", qos=1).reason_codes, [1])
+
+    def test_one_that_was_taken_before(self) -> None:
+        """A QoS 2 message that was taken and comes again is acknowledged late, not refused."""
+        self.store.journal.is_failing = False
+        publisher = self.persistent("p")
+        publisher.publish("a", b"once", 2, packet_id=1)
+        publisher.lose()
+        self.store.journal.is_failing = True
+        publisher = self.persistent("p")
+        publisher.publish("a", b"once", 2, packet_id=1, dup=True)
+        self.assertEqual(publisher.take(), [])
+        self.commit_all()
+        self.assertEqual(publisher.take(), [PubRec(1)])
+
+    def test_recovery(self) -> None:
+        """When a frame is stored again, all goes on."""
+        self.commit()
+        self.holding = False
+        self.commit_all()
+        self.publisher.publish("a", b"", 1, packet_id=1)
+        self.assertEqual(self.publisher.take(), [PubAck(1)])
+        client = self.persistent("c")
+        self.assertEqual(client.subscribe("x", qos=1).reason_codes, [1])
+
+    def test_wills(self) -> None:
+        """A will is published to those who are there."""
+        watcher = self.connected("w")
+        watcher.subscribe("will", qos=1)
+        self.connected("dying", will=Will("will", b"gone", 1)).lose()
+        self.assertEqual(watcher.payloads(), [b"gone"])
