@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Callable
 from marshal import dumps
 from time import monotonic
 from typing import Final
@@ -25,6 +26,8 @@ WAL_LIMIT: Final = 1 << 24
 
 CACHE_KIB: Final = 16384
 
+SYNC: Final = ("off", "normal", "full")
+
 PUT: Final = [put(table) for table in TABLES]
 REMOVE: Final = [remove(table) for table in TABLES]
 
@@ -32,12 +35,17 @@ REMOVE: Final = [remove(table) for table in TABLES]
 class Database:
     """A file that `open_store` has made. It is opened anew after each failure."""
 
-    def __init__(self, path: str, sync: str) -> None:
-        """`sync`: "off", "normal" or "full"."""
+    def __init__(self, path: str, sync: str, clock: Callable[[], float] = monotonic) -> None:
+        """`sync`: "off", "normal" or "full"; `clock` is for when checkpoints are due. Raises
+        `ValueError` for another `sync`.
+        """
+        if sync.lower() not in SYNC:  # SQLite would not say a word
+            raise ValueError(f"{sync!r} is none of {', '.join(SYNC)}")
         self.path = path
         self.last_frame = 0
         self._last_at = 0.0
         self._sync = sync
+        self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._opened_before = False
         self._checkpoint_at: float | None = None
@@ -99,7 +107,7 @@ class Database:
             self._drop()
             raise
         if self._checkpoint_at is None:
-            self._checkpoint_at = monotonic() + self._pause
+            self._checkpoint_at = self._clock() + self._pause
 
     def sizes(self) -> tuple[int, int]:
         """The bytes of the file and of its WAL. Raises `OSError` when somebody took one of them away."""
@@ -107,19 +115,19 @@ class Database:
 
     def checkpoint_due(self) -> float | None:
         """The seconds until `checkpoint` has something to do; None: not before the next commit."""
-        return None if self._checkpoint_at is None else max(0.0, self._checkpoint_at - monotonic())
+        return None if self._checkpoint_at is None else max(0.0, self._checkpoint_at - self._clock())
 
     def checkpoint(self) -> None:
         """Copy what the WAL holds into the file, if it is time to. When that fails the WAL goes on
         growing."""
-        began = monotonic()
+        began = self._clock()
         if self._connection is not None and self._checkpoint_at is not None and self._checkpoint_at <= began:
             self._checkpoint_at = None
             try:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             except sqlite3.Error:
                 self._drop()
-            self._pause = min(LATEST, max(SOONEST, SHARE * (monotonic() - began)))
+            self._pause = min(LATEST, max(SOONEST, SHARE * (self._clock() - began)))
 
     def close(self, clean: bool) -> None:
         """Close the file; `clean` notes in it that the broker ended in order. Faults are of no use to

@@ -193,6 +193,8 @@ class StoreFile:
         return 0
 
     def close(self) -> None:
-        """Close the file and give the lock free, unless the writer has it still."""
-        self._connection.close()
-        os.close(self.lock_fd)
+        """Close the file and give the lock free, unless the writer has it still; harmless again."""
+        if self.lock_fd >= 0:
+            self._connection.close()
+            os.close(self.lock_fd)
+            self.lock_fd = -1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from mqttwist.stores.sqlite.damage import Damaged, check_structure
 from mqttwist.stores.sqlite.lock import StoreError
 from mqttwist.stores.sqlite.schema import SCHEMA_VERSION
 from mqttwist.stores.sqlite.sql import ALL_TABLES, Meta, create, read_meta, write_meta
 
-MIGRATIONS: Final[Mapping[int, Sequence[str]]] = {}
+MIGRATIONS: Mapping[int, Sequence[str]] = {}
 """For each older version the statements that make the next one of it.
 
 A table that changes has to be made anew: its statement must be the one that `sql.create` returns. The row
@@ -34,7 +33,6 @@ def checked(
     path: str,
     notice: Callable[[str], object],
     now: Callable[[], float],
-    migrations: Mapping[int, Sequence[str]] = MIGRATIONS,
 ) -> Meta:
     """The row about the file, when its structure is sound; its schema is ours then.
 
@@ -52,7 +50,7 @@ def checked(
     if meta is None:
         raise Damaged("the row about the file is damaged")
     if meta.schema_version < SCHEMA_VERSION:
-        meta = _migrate(connection, path, meta, notice, migrations)
+        meta = _migrate(connection, path, meta, notice)
     if statements(connection) != {table.name: create(table) for table in ALL_TABLES}:
         raise Damaged("the tables are not those of the schema")
     return meta
@@ -75,19 +73,22 @@ def _migrate(
     path: str,
     meta: Meta,
     notice: Callable[[str], object],
-    migrations: Mapping[int, Sequence[str]],
 ) -> Meta:
-    """Bring an older file to our version, as one transaction."""
+    """Bring an older file to our version, as one transaction. Raises `StoreError`."""
+    newer = meta._replace(schema_version=SCHEMA_VERSION)
     connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        for version in range(meta.schema_version, SCHEMA_VERSION):
-            if version not in migrations:
-                raise StoreError(
-                    f"{path} has schema version {version}, which this mqttwist can't read any more"
-                )
-            for statement in migrations[version]:
-                connection.execute(statement)
-        newer = meta._replace(schema_version=SCHEMA_VERSION)
-        write_meta(connection, newer)
+    try:
+        with connection:
+            for version in range(meta.schema_version, SCHEMA_VERSION):
+                for statement in MIGRATIONS[version]:
+                    connection.execute(statement)
+            write_meta(connection, newer)
+    except KeyError as error:
+        raise StoreError(
+            f"{path} has schema version {error}, which this mqttwist can't read any more"
+        ) from None
+    except sqlite3.Error as error:
+        step = f"from schema version {meta.schema_version} to {SCHEMA_VERSION}"
+        raise StoreError(f"{path} can't be brought {step}: {error}") from error
     notice(f"{path}: brought from schema version {meta.schema_version} to {SCHEMA_VERSION}")
     return newer

@@ -93,14 +93,13 @@ class Writer:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the writer; the broker gives the options as pairs. Raises `KeyError` for a call that is wrong."""
+    """Run the writer; the broker gives the options as pairs. Raises `ValueError` for a call that is wrong."""
     for each in IGNORED:
         signal.signal(each, signal.SIG_IGN)
     options = dict(zip(arguments[1::2], arguments[2::2], strict=True))
     if "--lock-fd" in options:
         os.set_inheritable(int(options["--lock-fd"]), False)
-    sync = {"off": "OFF", "normal": "NORMAL", "full": "FULL"}[options.get("--sync", "full")]
-    Writer(Database(arguments[0], sync), Incoming(0), 1).run()
+    Writer(Database(arguments[0], options.get("--sync", "full")), Incoming(0), 1).run()
 
 
 if __name__ == "__main__":
