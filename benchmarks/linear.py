@@ -22,7 +22,7 @@ from linear_scene import Case
 from mqttwist.build import BUILD
 
 FACTOR = 8
-LIMIT = 1.3
+LIMIT = 1.5  # more memory than the processor's caches hold makes 1.3 of a 1
 ROUNDS = 3
 MORE_ROUNDS = 6  # for what looks worse than the limit
 

@@ -51,7 +51,8 @@ from mqttwist.wire.control import PingReq
 from mqttwist.wire.publish import Publish
 from mqttwist.wire.subscribe import Subscribe, SubscriptionOptions
 
-LEVELS, NAMES, READS, HALF = 65_535, 32_767, 262_144, 16_384  # the largest that are measured
+LEVELS, NAMES, HALF = 65_535, 32_767, 16_384
+READS, BYTES = 1 << 18, 1 << 20
 
 CASES: dict[str, tuple[Case, int]] = {
     "PUBLISH of 3.1.1: slashes": (publish_levels(4, 0), LEVELS),
@@ -96,10 +97,10 @@ CASES: dict[str, tuple[Case, int]] = {
     "SUBSCRIBE to #: retained": (retained("#", "{}"), NAMES),
     "SUBSCRIBE to +/x/+: retained": (retained("+/x/+", "{}/x/y"), NAMES),
     "SUBSCRIBE to x/#: retained": (retained("x/#", "x/y/{}"), NAMES),
-    "PUBLISH: bytes, one by one": (byte_by_byte(lambda size: Publish("a", bytes(size))), READS),
+    "PUBLISH: bytes, one by one": (byte_by_byte(lambda size: Publish("a", bytes(size))), BYTES),
     "SUBSCRIBE: bytes, one by one": (
         byte_by_byte(lambda size: Subscribe(1, [SubscriptionOptions("abc")] * (size // 6))),
-        READS,
+        BYTES,
     ),
     "CONNECT: bytes, one by one": (connect_byte_by_byte, LEVELS),
     "QoS 0: in one read": (in_one_read(Publish("a", b"x")), NAMES),
