@@ -15,7 +15,6 @@ from mqttwist.conform.verdict import NotApplicable, about, require, require_equa
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.control import PingReq, PingResp
 from mqttwist.wire.packet import frame
-from mqttwist.wire.publish import Publish
 
 statement("MQTT-3.1.3-5")(connect.client_identifiers_of_23_letters_and_digits_are_allowed)
 statement("MQTT-3.1.3-4")(connect.the_client_identifier_must_be_utf_8)
@@ -31,6 +30,7 @@ statement("MQTT-3.1.2-18", "MQTT-3.1.2-19", "MQTT-3.1.2-20", "MQTT-3.1.2-21")(
 )
 statement("MQTT-3.1.3-3")(connect.the_client_identifier_must_be_there)
 statement("MQTT-3.1.4-1")(connect.a_connect_of_another_format_closes_the_connection)
+statement("MQTT-3.1.3-1")(connect.the_fields_of_the_payload_come_in_their_order)
 
 UNACCEPTABLE_LEVEL: Final = b"\x20\2\0\1"
 IDENTIFIER_REJECTED: Final = b"\x20\2\0\2"
@@ -91,21 +91,6 @@ def user_name_and_password_are_understood(rig: Rig) -> None:
         if connack is None:  # that it is let in is not said
             raise NotApplicable("the Server refuses a login without a word")
         require(connack.reason_code in (0, 4, 5), f"{username!r}, {password!r}: {connack}")
-
-
-@statement("MQTT-3.1.3-1")
-def the_fields_of_the_payload_come_in_their_order(rig: Rig) -> None:
-    """Client Identifier, Will Topic, Will Message, User Name and Password are told apart."""
-    watcher, client = rig.connect(), rig.open()
-    watcher.subscribe(rig.topic("#"))
-    client_id = rig.client_id()
-    rig.remember(client_id)
-    fields = raw.string(client_id.encode()) + raw.string(rig.topic("will").encode()) + raw.string(b"payload")
-    client.send(raw.connect(rig.version, fields + raw.login(rig), 0xC6))
-    client.connected()
-    rig.connect(client_id)  # takes over, which ends the first
-    will = watcher.expect(Publish)
-    require_equal((will.topic_name, will.payload), (rig.topic("will"), b"payload"), "the Will")
 
 
 @statement("MQTT-3.1.3-6")

@@ -32,6 +32,19 @@ def who_has_it(rig: Rig, clients: list[Client]) -> tuple[int, Publish]:
     return found[0]
 
 
+def begun(rig: Rig, clients: list[Client], has_answered: bool) -> tuple[Client, Publish]:
+    """Which one of `clients` was sent a message of QoS 2, and the message; it is no more among them.
+
+    If it `has_answered`, with PUBREC, the PUBREL has come.
+    """
+    chosen, publish = who_has_it(rig, clients)
+    client = clients.pop(chosen)
+    if has_answered:
+        client.send(PubRec(publish.packet_id))
+        client.expect(PubRel)
+    return client, publish
+
+
 @statement("MQTT-4.8.2-1")
 def a_shared_subscription_has_a_share_name(rig: Rig) -> None:
     """A Topic Filter of $share/ with an empty ShareName, or with nothing else, is refused."""
@@ -129,11 +142,7 @@ def a_message_with_qos_2_is_completed_by_its_member(rig: Rig) -> None:
     for has_answered in (False, True):
         publisher, clients = rig.connect(), members(rig, 2, 2, 2)
         publisher.publish(rig.topic("a/b"), b"payload", 2)
-        chosen, first = who_has_it(rig, clients)
-        client = clients.pop(chosen)
-        if has_answered:
-            client.send(PubRec(first.packet_id))
-            client.expect(PubRel)
+        client, first = begun(rig, clients, has_answered)
         client.drop()
         for other in clients:
             other.expect_nothing()
@@ -158,11 +167,7 @@ def a_message_with_qos_2_is_not_sent_to_another_member(rig: Rig) -> None:
         for how in ("Clean Start", "DISCONNECT", "no interval"):
             publisher, clients = rig.connect(), members(rig, 2, 2, 2)
             publisher.publish(rig.topic("a/b"), b"payload", 2)
-            chosen, first = who_has_it(rig, clients)
-            client = clients.pop(chosen)
-            if has_answered:
-                client.send(PubRec(first.packet_id))
-                client.expect(PubRel)
+            client, _ = begun(rig, clients, has_answered)
             if how == "DISCONNECT":
                 client.disconnect(session_expiry_interval=0)
             else:
@@ -183,8 +188,7 @@ def a_message_with_qos_2_is_not_sent_to_another_member_later(rig: Rig) -> None:
     """A QoS 2 message that was begun is not sent to other members when the session of its own expires."""
     publisher, clients = rig.connect(), members(rig, 2, 2)
     publisher.publish(rig.topic("a/b"), b"payload", 2)
-    chosen, first = who_has_it(rig, clients)
-    client = clients.pop(chosen)
+    client, first = begun(rig, clients, has_answered=False)
     client.disconnect(session_expiry_interval=1)
     rig.wait(3)
     clients[0].expect_nothing()
