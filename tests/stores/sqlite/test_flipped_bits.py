@@ -1,0 +1,111 @@
+"""A disk that lies: whatever bit of a file is another one, no wrong row is ever served."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+from mqttwist.stores.sqlite.database import Database
+from mqttwist.stores.sqlite.reader import StoreFile
+from mqttwist.stores.sqlite.schema import TABLES, Frame, Row
+from tests.stores.sqlite.support import NOW, StoreCase, puts, rows_of
+
+TOLD = ("session", "subscription", "received", "retained", "will")
+"""The tables that are read as a whole, so that what is missing is told of at the start."""
+
+
+class FlippedBitsTests(StoreCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.rows_written = rows_of(120)
+        self.chance = Random(1)
+
+    def spoil(self, name: str, data: bytes) -> None:
+        """Write a file with one bit of it another one."""
+        spoilt = bytearray(data)
+        spoilt[self.chance.randrange(len(spoilt))] ^= 1 << self.chance.randrange(8)
+        (self.folder / name).write_bytes(spoilt)
+
+    def clear(self) -> None:
+        """Remove all files."""
+        for name in os.listdir(self.folder):
+            os.unlink(self.folder / name)
+        self.notices.clear()
+
+    def read(self, file: StoreFile) -> dict[str, list[Row]]:
+        """All that the broker can read, in the way it reads it."""
+        found = {table.name: list(file.rows(table)) for table in TABLES if table.name in TOLD}
+        waiting = [pair for sid, *_ in file.backlogs() for pair in file.backlog(sid, 0, 1000)]
+        found["queue"] = [row for row, _ in waiting]
+        found["message"] = [message for _, message in waiting if message is not None]
+        self.assertLessEqual(file.highest().position, 120)
+        list(file.copies())
+        return found
+
+    def check(self) -> str:
+        """Open the file and read it: nothing may be in it that was not written. Returns what was found."""
+        file = self.open()
+        self.addCleanup(file.close)
+        found = self.read(file)
+        file.close()
+        for name, rows in found.items():
+            self.assertEqual(set(rows) - set(self.rows_written[name]), set(), name)
+        if any("moved to" in notice for notice in self.notices):
+            self.assertEqual([rows for rows in found.values() if rows], [])
+            return "moved aside"
+        missing = [name for name in TOLD if len(found[name]) < len(self.rows_written[name])]
+        self.assertTrue(self.notices or not missing, missing)
+        return "told" if self.notices else "sound"
+
+    def test_in_the_file(self) -> None:
+        """Each of 200 flipped bits is harmless, or told of with the rows it cost, or the file is moved."""
+        self.make(puts(self.rows_written))
+        data = Path(self.path).read_bytes()
+        results = set()
+        for _ in range(200):
+            self.clear()
+            self.spoil("store.db", data)
+            results.add(self.check())
+        self.assertEqual(results, {"moved aside", "told", "sound"})
+
+    def test_in_the_first_page(self) -> None:
+        """Also where the file says what it is."""
+        self.make(puts(self.rows_written))
+        data = Path(self.path).read_bytes()
+        for place in range(100):
+            self.clear()
+            spoilt = bytearray(data)
+            spoilt[place] ^= 1 << self.chance.randrange(8)
+            Path(self.path).write_bytes(spoilt)
+            self.check()
+
+    def test_in_the_wal(self) -> None:
+        """Frames behind a damage of the WAL are missing, those before it are there as a whole."""
+        self.open().close()
+        database = Database(self.path, "off")
+        self.addCleanup(database.close, False)
+        frames = []
+        for number in range(1, 21):
+            rows = {name: rows[number * 5 - 5 : number * 5] for name, rows in self.rows_written.items()}
+            frames.append(Frame(number, NOW, puts(rows)))
+            database.commit([frames[-1]])
+        data, wal = Path(self.path).read_bytes(), Path(self.path + "-wal").read_bytes()
+        database.close(False)
+        counts = set()
+        for _ in range(50):
+            self.clear()
+            Path(self.path).write_bytes(data)
+            self.spoil("store.db-wal", wal)
+            file = self.open()
+            content = self.content(file)
+            file.close()
+            for name, found in content.items():
+                whole = [row for frame in frames[: file.last_frame] for row in self.put_by(frame, name)]
+                self.assertEqual(sorted(found), sorted(whole), name)
+            counts.add(file.last_frame)
+        self.assertGreater(len(counts), 10)
+
+    def put_by(self, frame: Frame, name: str) -> list[Row]:
+        """The rows that a frame puts into a table."""
+        return [row for index, rows, _ in frame.changes if TABLES[index].name == name for row in rows]
