@@ -10,6 +10,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from mqttwist.broker.broker import Broker
+from mqttwist.net.collector import without_collector
 from mqttwist.net.store_process import StoreCounters, StoreWriter
 from mqttwist.stores.sqlite.store import SQLiteStore
 
@@ -70,7 +71,8 @@ class Storage:
         began = monotonic()
         self._store.open(self._notice)
         if not self._is_restored:
-            self._broker.restore()
+            with without_collector():
+                self._broker.restore()
             self._is_restored = True
         log.info(
             "Store {path} (sync {sync}): {sessions} sessions and {retained} retained messages, "

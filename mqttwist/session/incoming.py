@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mqttwist.session.journal import Journal
 from mqttwist.wire.errors import ProtocolError
+
+NONE: Final[set[int]] = set()  # in the place of a set of one's own: those take 216 bytes each
 
 
 class IncomingFlow:
@@ -22,9 +26,9 @@ class IncomingFlow:
     _open: set[int]  # Packet Identifiers that count against the quota of this connection
 
     def __init__(self) -> None:
-        self.unreleased = set()
+        self.unreleased = NONE
         self.receive_maximum = 0
-        self._open = set()
+        self._open = NONE
         self._journal = None
         self._sid = 0
 
@@ -36,7 +40,7 @@ class IncomingFlow:
     def attach(self, receive_maximum: int) -> None:
         """A new Network Connection begins: the quota starts anew (4.9)."""
         self.receive_maximum = receive_maximum
-        self._open.clear()
+        self._open = NONE
 
     def check_quota(self) -> None:
         """Raise `ProtocolError` 0x93 unless one more message may be under way [MQTT-3.3.4-7].
@@ -54,14 +58,22 @@ class IncomingFlow:
         """
         if self.receive_maximum and packet_id not in self._open:
             self.check_quota()
+            if self._open is NONE:
+                self._open = set()
             self._open.add(packet_id)
         return packet_id not in self.unreleased
 
     def received(self, packet_id: int) -> None:
         """The message is ours: until PUBREL, the same identifier means the same message [MQTT-4.3.3-10]."""
-        self.unreleased.add(packet_id)
+        self.restore(packet_id)
         if self._journal is not None:
             self._journal.received(self._sid, packet_id, True)
+
+    def restore(self, packet_id: int) -> None:
+        """A store says that the message is ours."""
+        if self.unreleased is NONE:
+            self.unreleased = set()
+        self.unreleased.add(packet_id)
 
     def refused(self, packet_id: int) -> None:
         """PUBREC went out with a Reason Code of 0x80 or more: the identifier is free [MQTT-4.3.3-9]."""

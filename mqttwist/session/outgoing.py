@@ -42,6 +42,8 @@ ALIAS_SIZE: Final = 3 + 1 + 1
 PACKET_ID_SIZES: Final = (0, 2, 2)  # bytes of the Packet Identifier, by QoS
 NO_SIZE_QUOTA: Final = 1 << 60
 
+NONE_UNSENT: Final[dict[int, Delivery]] = {}  # in the place of a dict of one's own while there is nothing
+
 PAUSE_NAMES: Final = ("none", "offline", "send quota", "transport full")
 
 
@@ -75,7 +77,7 @@ class OutgoingFlow(Receiver):
         self.in_flight_size = 0
         self.waiting = WaitingQueue(limits)
         self.send_quota = 0
-        self._unsent = {}
+        self._unsent = NONE_UNSENT
         self._size_quota = NO_SIZE_QUOTA
         self._last_packet_id = 0
         self._aliases = None
@@ -469,10 +471,10 @@ class OutgoingFlow(Receiver):
             self._finish(delivery)
             self._drop(drop.PACKET_TOO_LARGE)
             return 0
-        if delivery.qos == 2:
-            self._send_when_stored(connection, encoded)
-        else:
+        if self._journal is None:
             connection.send(encoded)
+        else:  # at QoS 1, too, for the order must be the same [MQTT-4.6.0-1]
+            connection.send_when_stored(encoded, self._journal.latest_frame if delivery.qos == 2 else 0)
         connection.metrics.publishes_sent += 1
         return len(encoded)
 
@@ -506,6 +508,7 @@ class OutgoingFlow(Receiver):
 
     def take(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
         """Take out of the queue all that `is_wanted`, in their order."""
+        self._recall_sent()  # that is no part of the queue
         taken = self.waiting.take(is_wanted)
         for delivery in taken:
             self._finish(delivery)

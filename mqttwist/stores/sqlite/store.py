@@ -127,7 +127,7 @@ class SQLiteStore:
         self._add_subscriptions(sessions)
         for sid, packet_id in file.rows(RECEIVED):
             if sid in sessions:
-                sessions[sid].incoming.unreleased.add(packet_id)
+                sessions[sid].incoming.restore(packet_id)
         for row in file.rows(WILL):
             if row[0] in sessions:
                 sessions[row[0]].will = _will(row)
