@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
 from mqttwist.stores.sqlite.schema import Table
 from mqttwist.stores.sqlite.sql import ALL_TABLES, LENIENT, is_sound, select
+from mqttwist.stores.sqlite.wal import is_damaged
 
 
 class Damaged(Exception):
@@ -47,6 +49,21 @@ def keep_copy(connection: sqlite3.Connection, path: str, now: float) -> str:
     with contextlib.closing(sqlite3.connect(copy)) as target:
         connection.backup(target)
     return copy
+
+
+def check_wal(
+    connection: sqlite3.Connection, path: str, notice: Callable[[str], object], now: Callable[[], float]
+) -> None:
+    """Copy what the WAL holds into the file; keep a copy and give notice if not all of it can be read.
+
+    Raises `sqlite3.Error`, `OSError`.
+    """
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    _, sound, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if is_damaged(path + "-wal", page_size, max(0, sound)):
+        copy = keep_copy(connection, path, now())
+        shutil.copyfile(path + "-wal", copy + "-wal")
+        notice(f"{path}-wal is damaged: the last changes are lost; a copy is kept as {copy} with its -wal")
 
 
 def check_structure(

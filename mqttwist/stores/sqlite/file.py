@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mqttwist.stores.sqlite.damage import Damaged, move_aside
+from mqttwist.stores.sqlite.damage import Damaged, check_wal, move_aside
 from mqttwist.stores.sqlite.lock import StoreError, take_lock
 from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.sql import LENIENT, Meta
@@ -85,6 +85,7 @@ def _open(
         is_new = not statements(connection)
         if is_new:
             make(connection)
+        check_wal(connection, path, notice, now)
         meta = checked(connection, path, notice, now)
         connection.text_factory = str
         connection.execute("PRAGMA query_only = ON")

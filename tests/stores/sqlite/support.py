@@ -100,7 +100,13 @@ class StoreCase(SynchronousTestCase):
 class WriterProcess:
     """The writer, on pipes; whatever it is asked for comes within BOUND, or the test fails."""
 
-    def __init__(self, path: str, *options: str, pass_fds: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        path: str,
+        *options: str,
+        pass_fds: tuple[int, ...] = (),
+        environment: dict[str, str] | None = None,
+    ) -> None:
         command = [sys.executable, "-m", "mqttwist.stores.sqlite.writer", path, *options]
         self.process = subprocess.Popen(
             command,
@@ -110,6 +116,7 @@ class WriterProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=pass_fds,
+            env=environment,
         )
         self._lines = b""
 
