@@ -16,7 +16,6 @@ time but the test's.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +34,7 @@ from mqttwist.stores.sqlite.versions import make
 from tests.broker.harness import BrokerTestCase, TestClient
 
 WALL = 4e9  # what the wall clock is ahead of the broker's at first, in seconds
+NO_LOCK = -1  # the file descriptor of a lock that nobody has
 NAMES = tuple(table.name for table in TABLES)
 
 
@@ -49,13 +49,19 @@ class Disk:
         self.frames: list[Frame] = []  # all that were handed over, in their order
         self.pending: Frame | None = None
 
+    def copy(self) -> Disk:
+        """Another disk with what is committed on this one."""
+        other = Disk()
+        self.connection.backup(other.connection)
+        other.last_frame, other.alive_at = self.last_frame, self.alive_at
+        return other
+
     def open_store(self, path: str, notice: Callable[[str], object]) -> StoreFile:
         """In the place of `mqttwist.stores.sqlite.file.open_store`."""
-        lock_fd = os.open(os.devnull, os.O_RDONLY)
         return StoreFile(
             path=path,
             connection=self.connection,
-            lock_fd=lock_fd,
+            lock_fd=NO_LOCK,
             notice=notice,
             last_frame=self.last_frame,
             alive_at=self.alive_at,
@@ -97,26 +103,23 @@ class DurableTestCase(BrokerTestCase):
         self.disk = Disk()
         self.holding = False
         self.jumped = 0.0
-        self.patch(store_module, "open_store", self.disk.open_store)
+        self.login: Login = accept_everybody
+        self.patch(store_module, "open_store", self._open_store)
         super().setUp()
-        self.addCleanup(self._let_go)
         self.boot()
 
     def wall(self) -> float:
         return WALL + self.jumped + self.now
 
-    def boot(self, settings: Settings | None = None, login: Login = accept_everybody) -> None:
+    def boot(self, settings: Settings | None = None) -> None:
         """Start a broker with what is on the disk."""
         self.store = store = SQLiteStore("memory", wall_clock=self.wall)
         store.open(self.fail)
-        self.lock_fds = [*getattr(self, "lock_fds", []), store.file.lock_fd]
         store.journal.sink = self._frame_came
-        self.start(settings, login, store)
+        self.start(settings, self.login, store)
 
-    def _let_go(self) -> None:
-        for fd in self.lock_fds:
-            os.close(fd)
-        self.disk.connection.close()
+    def _open_store(self, path: str, notice: Callable[[str], object]) -> StoreFile:
+        return self.disk.open_store(path, notice)
 
     def _frame_came(self, number: int, wall: float, changes: Changes) -> None:
         self.assertIsNone(self.disk.pending, "one frame at a time")
