@@ -113,7 +113,8 @@ class SQLiteStore:
 
     def sessions(self) -> Iterable[Session]:
         file, offset = self.file, self.journal.offset
-        left_at = file.alive_at or self._wall_clock()
+        now = self._wall_clock()
+        left_at = file.alive_at or now
         sessions: dict[int, Session] = {}
         limits, drops = QueueLimits(0, 0, False), Drops()
         for sid, client_id, username, identity, version, expiry_interval, gone_at in file.rows(SESSION):
@@ -121,9 +122,11 @@ class SQLiteStore:
             session.sid = sid
             session.username, session.identity = username, identity
             session.version, session.expiry_interval = version, expiry_interval
-            session.gone_at = (left_at if gone_at is None else gone_at) - offset
-            if expiry_interval:
-                session.record(self.journal)
+            # A wall clock that was ahead then must not make it last longer.
+            session.gone_at = min(left_at if gone_at is None else gone_at, now) - offset
+            if gone_at is None:
+                self.journal.session_saved(session)  # its time began then, whoever comes next
+            session.record(self.journal)
         self._add_subscriptions(sessions)
         for sid, packet_id in file.rows(RECEIVED):
             if sid in sessions:
