@@ -70,7 +70,15 @@ def main() -> int:
         sys.stderr.write(f"{missing}\n")
         return 2
     kills = KILLS[given.name] if given.kills is None else given.kills
-    options = Options(given.broker, kills, given.seed, given.sync, given.messages, given.seconds, given.way)
+    options = Options(
+        broker=given.broker,
+        kills=kills,
+        seed=given.seed,
+        sync=given.sync,
+        messages=given.messages,
+        seconds=given.seconds,
+        way=given.way,
+    )
     result = play_named(given.name, options)
     sys.stdout.write(result.as_json() + "\n")
     if is_as_expected(result):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -166,6 +165,8 @@ class Ours(Broker):
 
     def limit_writer(self, size: int | None) -> None:
         """Let no file of the writer grow beyond so many bytes (RLIMIT_FSIZE); None: as before."""
+        import resource  # which is not to be had on Windows
+
         process_id = self.writer_pid()
         if process_id is not None:
             _, hard = resource.prlimit(process_id, resource.RLIMIT_FSIZE)

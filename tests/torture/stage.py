@@ -23,13 +23,13 @@ from tests.torture.retained_rules import check_retained
 from tests.torture.will_rules import check_wills
 
 POLL = 0.01  # seconds
-IDLE_LIMIT = 15.0  # seconds without a delivery after which no more is waited for
+IDLE_LIMIT = 15.0  # seconds
 SHOWN_FAULTS = 20
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is to do; `messages` and `seconds` bound it. 0 messages: as many as the run likes."""
+    """What a run is to do; `messages` and `seconds` bound it. 0 messages: as many as the run needs."""
 
     broker: str = "ours"
     kills: int = 5
@@ -37,6 +37,7 @@ class Options:
     sync: str = "full"
     messages: int = 0
     seconds: float = 1800.0
+    idle: float = IDLE_LIMIT  # seconds without a delivery after which no more is waited for
     way: str = ""  # of the run "full"; "": the first that this machine allows
 
 
@@ -89,6 +90,7 @@ class Stage:
         self.extra_faults: list[Fault] = []
         self.restart_seconds: list[float] = []
         self.counts_wills = False
+        self.is_cut_short = False  # so that not all that is to come has come
         self.clean_up: list[Callable[[], object]] = []  # what is to be done when the broker has ended
 
     @property
@@ -169,7 +171,7 @@ class Stage:
         while not self.site.acknowledged <= subscriber.seen:
             subscriber.progress.clear()
             try:
-                async with asyncio.timeout(IDLE_LIMIT):
+                async with asyncio.timeout(self.options.idle):
                     await subscriber.progress.wait()
             except TimeoutError:
                 return
@@ -203,12 +205,15 @@ class Stage:
         result.figures = {"kills": self.broker.kills, "acknowledged": history.acknowledged, **figures}
         if self.restart_seconds:
             result.figures["longest start, s"] = round(max(self.restart_seconds), 2)
+        messages = check_messages(history)
+        if self.is_cut_short:
+            messages = [fault for fault in messages if fault.rule != "lost"]
         result.faults = [
-            *check_messages(history),
+            *self.extra_faults,
+            *messages,
             *check_retained(history),
             *(check_wills(history, now()) if self.counts_wills else []),
             *(Fault("protocol", text) for text in self.site.complaints),
-            *self.extra_faults,
         ]
         if "Traceback" in self.broker.log(1 << 20):
             result.faults.append(Fault("traceback", "there is a traceback in the broker's log"))
@@ -234,6 +239,7 @@ async def play(name: str, run: Run, options: Options) -> Result:
             async with asyncio.timeout(options.seconds):
                 figures = await run(stage)
         except Exception as error:  # whatever it is, the history so far tells more
+            stage.is_cut_short = True
             stage.extra_faults.append(Fault("run", f"{type(error).__name__}: {error}"))
         figures["seconds"] = round(time.monotonic() - begun, 1)
         return stage.result(name, figures)
