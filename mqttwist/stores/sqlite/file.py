@@ -11,7 +11,7 @@ from typing import Final
 from mqttwist.stores.sqlite.damage import Damaged, check_wal, move_aside
 from mqttwist.stores.sqlite.lock import StoreError, take_lock
 from mqttwist.stores.sqlite.reader import StoreFile
-from mqttwist.stores.sqlite.sql import LENIENT, Meta
+from mqttwist.stores.sqlite.sql import Meta
 from mqttwist.stores.sqlite.versions import checked, make, statements
 
 ELSEWHERE: Final = frozenset(
@@ -80,18 +80,17 @@ def _open(
         raise Damaged("there is but a WAL of it")
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.text_factory = LENIENT
     try:
         is_new = not statements(connection)
         if is_new:
             make(connection)
         check_wal(connection, path, notice, now)
         meta = checked(connection, path, notice, now)
-        connection.text_factory = str
         connection.execute("PRAGMA query_only = ON")
     except sqlite3.DatabaseError as error:
         connection.close()
-        if error.sqlite_errorcode & 0xFF in ELSEWHERE:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none: a text that is not UTF-8
+        if code & 0xFF in ELSEWHERE:
             raise
         raise Damaged(str(error)) from error
     except (

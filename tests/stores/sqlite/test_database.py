@@ -160,6 +160,8 @@ class FailureTests(DatabaseCase):
         other.commit([Frame(2, NOW, [(MESSAGES, [body(7)], [])])])  # as if by a commit whose sync failed
         other.close(False)
         self.database._drop()
+        with self.assertRaises(OverflowError):
+            self.commit(2, (MESSAGES, [body(1 << 63)], []))
         self.commit(2, (MESSAGES, [body(7), body(8)], []))
         self.assertEqual(self.numbers(), [7, 8])
 

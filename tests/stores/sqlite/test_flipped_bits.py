@@ -69,6 +69,28 @@ class FlippedBitsTests(StoreCase):
             results.add(self.check())
         self.assertEqual(results, {"moved aside", "told", "sound"})
 
+    def test_a_key(self) -> None:
+        """A row in a wrong place, which might hide others, is taken out, and the others are all found."""
+        self.make(puts(self.rows_written))
+        data = Path(self.path).read_bytes()
+        found = b"\x02\x07\x07\x07\x053,17"  # session 2, position 7, body 7, Packet Identifier 7
+        self.assertEqual(data.count(found), 1)
+        Path(self.path).write_bytes(data.replace(found, b"\x02\x7f" + found[2:]))
+        file = self.open()
+        self.assertIn("is damaged: row not in PRIMARY KEY order for queue", self.notices[0])
+        self.assertEqual(self.notices[2:], [f"{self.path}: 1 damaged rows of table queue are left out"])
+        positions = [row[1] for row, _ in file.backlog(2, 0, 100)]
+        self.assertEqual(positions, [n for n in range(1, 121) if n % 3 == 1 and n != 7])
+
+    def test_a_text_of_the_schema(self) -> None:
+        """A file whose tables are described by what is no text is moved aside."""
+        self.make(puts(self.rows_written))
+        data = Path(self.path).read_bytes()
+        for old, new in ((b"retained(", b"retai\xffed("), (b"retained (", b"retai\xffed (")):
+            data = data.replace(old, new)
+        Path(self.path).write_bytes(data)
+        self.assertEqual(self.check(), "moved aside")
+
     def test_in_the_first_page(self) -> None:
         """Also where the file says what it is."""
         self.make(puts(self.rows_written))

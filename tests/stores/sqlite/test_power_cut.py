@@ -16,7 +16,7 @@ SOURCE = Path(__file__).with_name("synced.c")
 MESSAGES = TABLES.index(MESSAGE)
 QUEUED = TABLES.index(QUEUE)
 FILES = ("store.db", "store.db-wal")
-CUTS = int(os.environ.get("MQTTWIST_POWER_CUTS", "20"))
+CUTS = int(os.environ.get("MQTTWIST_POWER_CUTS", "10"))
 
 
 class PowerCutTests(StoreCase):
