@@ -65,6 +65,7 @@ class StoreWriter:
         self._seal: IDelayedCall | None = None
         self._pause = 0.0  # seconds from now until the next frame goes off
         self._stopped: Deferred[None] | None = None
+        self._gives_up = False  # stopped, though there is a frame that could not be stored
 
     @property
     def pid(self) -> int | None:
@@ -74,6 +75,7 @@ class StoreWriter:
     def start(self) -> None:
         """Spawn the process; from now on the journal is stored."""
         self._stopped = None
+        self._gives_up = False
         self._spawn()
         self._store.journal.sink = self._store_frame
         self._store.journal.soon = self._seal_soon
@@ -133,6 +135,8 @@ class StoreWriter:
         """The process has opened the file, in which `last_frame` is the last one."""
         if self._frame and last_frame >= self._frame:
             self._confirm(last_frame)
+        if not self._frame:
+            self._recovered()
         self._send()
         self._end_if_idle()
 
@@ -142,13 +146,17 @@ class StoreWriter:
         counters.frames += 1
         counters.commit_seconds += seconds
         counters.file_size, counters.wal_size = file_size, wal_size
-        if counters.last_error:
-            counters.last_error = ""
-            log.info("The store {path} takes changes again", path=self._store.path)
+        self._recovered()
         if self._store.journal.latest_frame > frame:
             self._pause = min(GATHER * seconds, GATHER_LIMIT)
         self._confirm(frame)
         self._end_if_idle()
+
+    def _recovered(self) -> None:
+        self._store.journal.is_failing = False
+        if self.counters.last_error:
+            self.counters.last_error = ""
+            log.info("The store {path} takes changes again", path=self._store.path)
 
     def _confirm(self, frame: int) -> None:
         if frame >= self._frame:
@@ -175,7 +183,7 @@ class StoreWriter:
             )
         if self._stopped is not None:
             log.error("What has changed since is lost: the broker stops")
-            self._frame = 0
+            self._gives_up = True
             self._end()
         elif self._again is None:
             self._again = self._reactor.callLater(RETRY, self._try_again)
@@ -189,7 +197,7 @@ class StoreWriter:
         if process is not self._process:
             return
         self._process = None
-        if self._stopped is not None and not self._frame:
+        if self._stopped is not None and (not self._frame or self._gives_up):
             self._store.journal.sink = self._store.journal.soon = None
             self._stopped.callback(None)
             return
@@ -224,6 +232,7 @@ class _WriterProtocol(ProcessProtocol):
 
     def __init__(self, owner: StoreWriter) -> None:
         self.is_ready = False
+        self._is_ending = False
         self._owner = owner
         self._said = b""
 
@@ -236,6 +245,9 @@ class _WriterProtocol(ProcessProtocol):
 
     def end(self) -> None:
         """At the end of its input it ends by itself; it notes that this was in order."""
+        if self._is_ending:
+            return
+        self._is_ending = True
         self.transport.writeToChild(0, GOODBYE)
         self.transport.closeChildFD(0)
 
