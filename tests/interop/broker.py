@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 from functools import cached_property
@@ -22,13 +23,17 @@ FAULTS = ("Traceback", "Unhandled", "Error in the broker", "#critical", "#error"
 
 
 class BrokerProcess:
-    """`twist mqtt` with `options`, listening on free ports of loopback; its log is kept line by line."""
+    """`twist mqtt` with `options`, listening on free ports of loopback; its log is kept line by line.
+
+    It runs in a folder of its own, where its store is.
+    """
 
     def __init__(self, *options: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="mqttwist-")
         environment = os.environ | {"PYTHONPATH": os.fspath(CHECKOUT)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "twisted", "--log-format", "text", "mqtt", *options],
-            cwd=CHECKOUT,  # trial runs the tests in a directory of its own
+            cwd=self._folder.name,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -100,6 +105,7 @@ class BrokerProcess:
             return self.process.wait()
         finally:
             self._reader.join(PATIENCE)
+            self._folder.cleanup()
 
 
 class NextBroker:
