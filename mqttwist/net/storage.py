@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -107,7 +108,8 @@ class Storage:
         )
 
     def _touch(self) -> None:
-        self._store.file.touch()
+        with suppress(OSError):  # the writer says what is wrong with the disk
+            self._store.file.touch()
 
     def _notice(self, line: str) -> None:
         log.warn("{line}", line=line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessTerminated
@@ -9,13 +10,14 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from mqttwist.stores.sqlite.database import Database
-from mqttwist.stores.sqlite.schema import FRAME_LENGTH, GOODBYE, unpack_frame
+from mqttwist.stores.sqlite.schema import FRAME_LENGTH, GOODBYE, Frame, unpack_frame
 
 
 class PlayedWriter:
     """Does what the writer's process does, with the writer's own database code, when `answer` is called.
 
-    `fault` is what it says of frames instead of committing them.
+    `fault` is what it says of frames instead of committing them, `arrived` are the numbers of all that came.
+    If it is `prompt`, it ends as soon as its input does, else when `end` is called.
     """
 
     def __init__(self, protocol: Any, arguments: list[str], pid: int) -> None:
@@ -24,6 +26,9 @@ class PlayedWriter:
         self.fault = ""
         self.is_alive = True
         self.was_goodbye = False
+        self.prompt = True
+        self.arrived: list[int] = []
+        self.is_closed = False
         self._protocol = protocol
         self._received = b""
         path, sync = arguments[3], arguments[5]
@@ -37,20 +42,33 @@ class PlayedWriter:
 
     def answer(self) -> None:
         """Commit the frames that have come, or fail to."""
+        for frame in self._frames():
+            if self.fault:
+                self._say(f"failed {frame.number} {self.fault}")
+            else:
+                self.database.commit([frame])
+                self._say(f"committed {frame.number} 0.001 4096 8192")
+
+    def commit_and_die(self) -> None:
+        """End by a signal when what has come is in the file, and nobody knows."""
+        self.database.commit(list(self._frames()))
+        self.die()
+
+    def _frames(self) -> Iterator[Frame]:
         while self.is_alive and len(self._received) >= FRAME_LENGTH.size:
             (length,) = FRAME_LENGTH.unpack_from(self._received)
             body = self._received[FRAME_LENGTH.size : FRAME_LENGTH.size + length]
             self._received = self._received[FRAME_LENGTH.size + length :]
             if length:
-                self._commit(body)
+                yield unpack_frame(body)
 
-    def _commit(self, body: bytes) -> None:
-        frame = unpack_frame(body)
-        if self.fault:
-            self._say(f"failed {frame.number} {self.fault}")
-            return
-        self.database.commit([frame])
-        self._say(f"committed {frame.number} 0.001 4096 8192")
+    def cannot_open(self, text: str) -> None:
+        """Say that the file can't be opened yet."""
+        self._say(f"failed 0 {text}")
+
+    def complain(self, text: str) -> None:
+        """Write to standard error."""
+        self._protocol.errReceived(text.encode())
 
     def _say(self, line: str) -> None:
         self._protocol.outReceived(line.encode() + b"\n")
@@ -65,12 +83,22 @@ class PlayedWriter:
     # What the broker's side calls
 
     def writeToChild(self, child_fd: int, data: bytes) -> None:  # noqa: N802 - Twisted's
-        """Take what is written to standard input."""
+        """Take what is written to standard input; each write is one frame, or the goodbye."""
+        if self.is_closed:
+            raise KeyError(child_fd)  # as Twisted does
         self.was_goodbye = data == GOODBYE
         self._received += data
+        if not self.was_goodbye:
+            self.arrived.append(unpack_frame(data[FRAME_LENGTH.size :]).number)
 
     def closeChildFD(self, child_fd: int) -> None:  # noqa: N802 - Twisted's
-        """The end of standard input: commit what has come, and end."""
+        """The end of standard input."""
+        self.is_closed = True
+        if self.prompt:
+            self.end()
+
+    def end(self) -> None:
+        """Commit what has come, and end."""
         self.answer()
         if self.is_alive:
             self.is_alive = False
@@ -96,6 +124,7 @@ class SpawningReactor(MemoryReactorClock):
     ) -> PlayedWriter:
         """Start a writer."""
         writer = PlayedWriter(protocol, args, 1000 + len(self.spawned))
+        writer.prompt = self.prompt
         self.spawned.append(writer)
         if self.prompt:
             writer.open()

@@ -72,6 +72,7 @@ class SQLiteStore:
         self._file: StoreFile | None = None
         self._kept: dict[str, Kept] = {}
         self._highest_position = 0
+        self._was_opened = False
 
     # Opening and closing
 
@@ -93,11 +94,12 @@ class SQLiteStore:
         """
         file = open_store(self.path, notice=notice)
         journal = self.journal
-        if journal.committed_frame not in (0, file.last_frame):
+        if self._was_opened and journal.committed_frame != file.last_frame:
             file.close()
             raise ValueError(f"{self.path} was changed by somebody else while the broker did not run")
-        sid, mid, position = file.highest()
-        if journal.committed_frame == 0:
+        if not self._was_opened:
+            self._was_opened = True
+            sid, mid, position = file.highest()
             journal.go_on_from(file.last_frame, sid, mid, position)
             journal.copies.update(file.copies())
             self._highest_position = position

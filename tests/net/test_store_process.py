@@ -1,0 +1,372 @@
+"""The writer of a store: fed with frames, started again when it dies, and told to end."""
+
+from __future__ import annotations
+
+import sys
+
+from mqttwist.net.store_process import RETRY, WRITER
+from mqttwist.wire.acknowledge import PubAck
+from tests.net.stored import StoredTestCase
+
+DONE = PubAck(1, 0x10)  # nobody subscribes to it
+FULL = "OperationalError: database or disk is full"
+
+
+class WriterTestCase(StoredTestCase):
+    """The store is open, and what that led to is stored."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.storage.open()
+        self.write()
+        self.counters = self.storage.counters
+
+    def assertStored(self, *topics: str) -> None:  # noqa: N802
+        """The file has these retained messages, and no others, when it is opened anew."""
+        self.begin()
+        self.storage.open()
+        self.assertEqual(len(self.broker.router.retained), len(topics))
+        for topic in topics:
+            self.assertIsNotNone(self.broker.router.retained.get(topic))
+
+
+class RunningTests(WriterTestCase):
+    """As long as all goes well."""
+
+    def test_the_process(self) -> None:
+        """It is this interpreter with the writer's module, the path, the level and the lock's descriptor."""
+        lock = str(self.store.file.lock_fd)
+        expected = [sys.executable, "-m", WRITER, str(self.path), "--sync", "off", "--lock-fd", lock]
+        self.assertEqual(self.writer.arguments, expected)
+        self.assertEqual(self.storage.writer_pid, self.writer.pid)
+
+    def test_a_frame(self) -> None:
+        """A frame is sent once; when it is committed the acknowledgement goes out."""
+        publisher = self.promise()
+        self.run_for()
+        self.assertEqual(len(self.writer.arrived), 1)
+        self.assertNotIn(DONE, publisher.take())
+        self.assertGreater(self.storage.pending_bytes, 0)
+        self.writer.answer()
+        self.assertEqual(publisher.take(), [DONE])
+        self.run_for(10)
+        self.assertEqual((self.writer.arrived, self.storage.pending_bytes), ([1], 0))
+
+    def test_one_frame_at_a_time(self) -> None:
+        """What comes while a frame is under way makes the next one, all of it."""
+        self.promise("a")
+        self.run_for()
+        self.promise("b")
+        self.promise("c")
+        self.run_for(1)
+        self.assertEqual(self.writer.arrived, [1])
+        self.write()
+        self.assertEqual(self.writer.arrived, [1, 2])
+
+    def test_counters(self) -> None:
+        """The counters say what was done, in plain numbers."""
+        for topic in ("a", "b"):
+            self.promise(topic)
+            self.write()
+        counters = self.counters
+        self.assertEqual((counters.frames, counters.starts, counters.failures), (2, 1, 0))
+        self.assertEqual((counters.file_size, counters.wal_size, counters.last_error), (4096, 8192, ""))
+        self.assertAlmostEqual(counters.commit_seconds, 0.002)
+
+    def test_a_frame_before_the_file_is_open(self) -> None:
+        """What happens while the writer starts is sent when it is ready."""
+        self.writer.die()
+        self.reactor.prompt = False
+        self.run_for(1)
+        publisher = self.promise()
+        self.run_for(1)
+        self.assertEqual(self.writer.arrived, [])
+        self.writer.open()
+        self.write()
+        self.assertEqual(self.writer.arrived, [1])
+        self.assertIn(DONE, publisher.take())
+
+    def test_an_error_in_the_broker(self) -> None:
+        """A bug in the broker that a commit brings to light is logged, and the writer is fed on."""
+        self.promise("a")
+        self.run_for()
+        stored = self.broker.__class__.stored
+        self.patch(self.broker.__class__, "stored", lambda broker, frame: stored(broker, frame) or 1 / 0)
+        self.writer.answer()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.promise("b")
+        self.run_for()
+        self.assertEqual(self.writer.arrived, [1, 2])
+
+    def test_standard_error(self) -> None:
+        """What the writer says of a bug is in the log."""
+        self.writer.complain("Traceback: a bug\n")
+        self.assertEqual(self.lines("a bug"), ["The writer of the store: Traceback: a bug"])
+
+
+class DeathTests(WriterTestCase):
+    """A writer that dies is started again within a second, and goes on where it was."""
+
+    def test_what_was_not_confirmed(self) -> None:
+        """It is sent the frame that was not confirmed, and none that was."""
+        self.promise("a")
+        self.write()
+        publisher = self.promise("b")
+        self.run_for()
+        self.writer.die()
+        self.assertIsNone(self.storage.writer_pid)
+        self.run_for(1)
+        self.assertEqual((self.counters.starts, self.writer.arrived), (2, [2]))
+        self.assertEqual(publisher.take()[1:], [])
+        self.write()
+        self.assertIn(DONE, publisher.take())
+        self.assertStoredAfterStop("a", "b")
+
+    def assertStoredAfterStop(self, *topics: str) -> None:  # noqa: N802
+        self.successResultOf(self.storage.close())
+        self.assertStored(*topics)
+
+    def test_committed_and_not_said(self) -> None:
+        """A frame that was in the file when the writer died is not sent again; the next one follows."""
+        publisher = self.promise("a")
+        self.run_for()
+        self.promise("b")
+        self.writer.commit_and_die()
+        self.assertNotIn(DONE, publisher.take())
+        self.run_for(1)
+        self.assertEqual(publisher.take(), [DONE])
+        self.write()
+        self.assertEqual(self.writer.arrived, [2])
+        self.assertStoredAfterStop("a", "b")
+
+    def test_in_between(self) -> None:
+        """One that dies with nothing to do is replaced, too, and what comes meanwhile is not lost."""
+        self.writer.die()
+        self.promise("a")
+        self.run_for(1)
+        self.write()
+        self.assertEqual(self.writer.arrived, [1])
+        self.assertEqual(len(self.lines("starting another")), 1)
+
+    def test_again_and_again(self) -> None:
+        """It does not matter how often."""
+        publisher = self.promise("a")
+        for _ in range(5):
+            self.run_for(1)
+            self.writer.die()
+        self.run_for(1)
+        self.write()
+        self.assertIn(DONE, publisher.take())
+        self.assertEqual(self.counters.starts, 6)
+
+    def test_a_dead_one_says_no_more(self) -> None:
+        """The end of a writer that was replaced before is no end of the next one."""
+        first = self.writer
+        first.die()
+        self.run_for(1)
+        first.is_alive = True
+        first.die()
+        self.run_for(5)
+        self.assertEqual(self.storage.writer_pid, self.writer.pid)
+        self.assertEqual(self.counters.starts, 2)
+
+
+class FailureTests(WriterTestCase):
+    """The disk is full, or broken."""
+
+    def break_down(self) -> None:
+        self.publisher = self.promise("a")
+        self.run_for()
+        self.writer.fault = FULL
+        self.writer.answer()
+
+    def test_tried_again(self) -> None:
+        """The same frame is sent again after a second, and nothing is acknowledged before it is stored."""
+        self.break_down()
+        for n in range(1, 5):
+            self.assertEqual((self.writer.arrived, self.counters.failures), ([1] * n, n))
+            self.assertTrue(self.store.journal.is_failing)
+            self.run_for(RETRY)
+            self.writer.answer()
+        self.assertNotIn(DONE, self.publisher.take())
+        self.writer.fault = ""
+        self.run_for(RETRY)
+        self.writer.answer()
+        self.assertEqual(self.publisher.take(), [DONE])
+        self.assertFalse(self.store.journal.is_failing)
+        self.assertEqual((self.counters.last_error, self.counters.frames), ("", 1))
+
+    def test_the_log(self) -> None:
+        """The log says it once, again when it is for another reason, and that it is over."""
+        self.break_down()
+        for _ in range(5):
+            self.run_for(RETRY)
+            self.writer.answer()
+        self.assertEqual(len(self.lines(FULL)), 1)
+        self.assertEqual(self.counters.last_error, FULL)
+        self.writer.fault = "OperationalError: disk I/O error"
+        self.run_for(RETRY)
+        self.writer.answer()
+        self.assertEqual(len(self.lines("disk I/O error")), 1)
+        self.assertEqual(len(self.lines("takes changes again")), 0)
+        self.writer.fault = ""
+        self.run_for(RETRY)
+        self.writer.answer()
+        self.assertEqual(len(self.lines("takes changes again")), 1)
+
+    def test_a_writer_that_dies_meanwhile(self) -> None:
+        """The next one is sent the frame once."""
+        self.break_down()
+        self.writer.die()
+        self.run_for(RETRY)
+        self.run_for(RETRY)
+        self.assertEqual(self.writer.arrived, [1])
+        self.write()
+        self.assertIn(DONE, self.publisher.take())
+
+    def test_a_file_that_cannot_be_opened(self) -> None:
+        """A writer that can't open the file says so, and is sent the frame when it can."""
+        self.reactor.prompt = False
+        self.writer.die()
+        self.run_for(1)
+        self.promise("a")
+        self.writer.cannot_open("OSError: no such file")
+        self.assertTrue(self.store.journal.is_failing)
+        self.run_for(5)
+        self.assertEqual(self.writer.arrived, [])
+        self.writer.open()
+        self.write()
+        self.assertEqual(self.writer.arrived, [1])
+        self.assertFalse(self.store.journal.is_failing)
+
+    def test_a_file_that_can_be_opened_again(self) -> None:
+        """It takes changes again even when there was nothing to be stored."""
+        self.reactor.prompt = False
+        self.writer.die()
+        self.run_for(1)
+        self.writer.cannot_open("OSError: no such file")
+        self.writer.open()
+        self.run_for(5)
+        self.assertFalse(self.store.journal.is_failing)
+
+
+class EndTests(WriterTestCase):
+    """The end: all is stored, the writer is told goodbye and has ended."""
+
+    def test_nothing_left(self) -> None:
+        """With nothing to be stored, the process is told goodbye at once."""
+        self.successResultOf(self.storage.close())
+        self.assertTrue(self.writer.was_goodbye)
+        self.assertFalse(self.writer.is_alive or self.store.is_open)
+
+    def test_what_is_left(self) -> None:
+        """What has gathered goes off and is stored before."""
+        self.reactor.prompt = self.writer.prompt = False
+        self.promise("a")
+        self.run_for()
+        self.promise("b")
+        closed = self.storage.close()
+        self.assertFalse(self.writer.is_closed)
+        self.write()
+        self.assertTrue(self.writer.is_closed and self.writer.was_goodbye)
+        self.assertNoResult(closed)
+        self.writer.end()
+        self.successResultOf(closed)
+        self.reactor.prompt = True
+        self.assertStored("a", "b")
+
+    def test_a_writer_that_is_starting(self) -> None:
+        """One that has not opened the file yet is told goodbye once, and may say that it is ready."""
+        self.reactor.prompt = False
+        self.writer.die()
+        self.run_for(1)
+        closed = self.storage.close()
+        self.writer.open()
+        self.writer.end()
+        self.successResultOf(closed)
+
+    def test_a_writer_that_has_died(self) -> None:
+        """If the writer dies before all is stored, another one stores the rest."""
+        self.promise("a")
+        self.run_for()
+        closed = self.storage.close()
+        self.writer.die()
+        self.assertNoResult(closed)
+        self.run_for(1)
+        self.assertNoResult(closed)
+        self.write()
+        self.successResultOf(closed)
+        self.assertStored("a")
+
+    def test_no_writer(self) -> None:
+        """The same if there is none when the end comes."""
+        self.promise("a")
+        self.run_for()
+        self.writer.die()
+        closed = self.storage.close()
+        self.assertNoResult(closed)
+        self.run_for(1)
+        self.write()
+        self.successResultOf(closed)
+        self.assertStored("a")
+
+    def test_a_writer_that_dies_with_nothing_left(self) -> None:
+        """One that is killed in place of ending leaves nothing to be done."""
+        self.writer.prompt = False
+        closed = self.storage.close()
+        self.writer.die()
+        self.successResultOf(closed)
+        self.run_for(5)
+        self.assertEqual(self.counters.starts, 1)
+
+    def test_a_full_disk(self) -> None:
+        """If the rest can't be stored, the log says that it is lost, and the end comes all the same."""
+        self.promise("a")
+        self.run_for()
+        self.writer.fault = FULL
+        closed = self.storage.close()
+        self.assertNoResult(closed)
+        self.writer.answer()
+        self.successResultOf(closed)
+        self.assertEqual(len(self.lines("is lost")), 1)
+        self.assertStored()
+
+    def test_a_full_disk_before(self) -> None:
+        """The same if that was so before the end came: within a second."""
+        self.promise("a")
+        self.run_for()
+        self.writer.fault = FULL
+        self.writer.answer()
+        closed = self.storage.close()
+        self.run_for(RETRY)
+        self.writer.answer()
+        self.successResultOf(closed)
+
+    def test_after_a_full_disk(self) -> None:
+        """When there is room again, the same broker can be started again, and stores what it still has."""
+        self.promise("a")
+        self.run_for()
+        self.writer.fault = FULL
+        closed = self.storage.close()
+        self.writer.answer()
+        self.successResultOf(closed)
+        self.storage.open()
+        self.write()
+        publisher = self.promise("b")
+        self.write()
+        self.assertIn(DONE, publisher.take())
+        self.successResultOf(self.storage.close())
+        self.assertStored("a", "b")
+
+    def test_no_calls_are_left(self) -> None:
+        """Nothing is called later when all has ended."""
+        self.promise("a")
+        self.run_for()
+        self.writer.fault = FULL
+        self.writer.answer()
+        closed = self.storage.close()
+        self.writer.fault = ""
+        self.run_for(RETRY)
+        self.write()
+        self.successResultOf(closed)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
