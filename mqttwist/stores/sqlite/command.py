@@ -72,7 +72,7 @@ def _open(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(Path(path).absolute().as_uri() + "?mode=ro", uri=True, isolation_level=None)
     try:
         connection.text_factory = LENIENT
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if missing := [table.name for table in ALL_TABLES if table.name not in names]:
             raise ValueError(f"no store: it has no table {missing[0]}")
         meta = read_meta(connection)

@@ -136,7 +136,7 @@ class Database:
             if clean:
                 self._transact([], Meta(last_frame=self.last_frame, last_at=self._last_at, clean=1))
             if self._connection is not None:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         self._drop()
 
     def _drop(self) -> None:

@@ -82,6 +82,7 @@ def _open(
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         is_new = not statements(connection)
+        connection.execute("PRAGMA journal_mode = WAL")  # which the file says of itself, so it may be damaged
         if is_new:
             make(connection)
         check_wal(connection, path, notice, now)
@@ -93,9 +94,8 @@ def _open(
         if code & 0xFF in ELSEWHERE:
             raise
         raise Damaged(str(error)) from error
-    except (
-        UnicodeDecodeError
-    ) as error:  # in the text of an error of SQLite's, which has part of the file in it
+    except UnicodeDecodeError as error:
+        # SQLite's text of an error had a part of the file in it.
         connection.close()
         raise Damaged("malformed database schema") from error
     except BaseException:

@@ -20,7 +20,6 @@ about the file is brought up to date by `checked`; its columns are the same in a
 
 def make(connection: sqlite3.Connection) -> None:
     """Put the tables into a file that is empty. Raises `sqlite3.Error`."""
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         for table in ALL_TABLES:
@@ -58,7 +57,7 @@ def checked(
 
 def statements(connection: sqlite3.Connection) -> dict[str, str]:
     """The tables of a file, and what made them. Raises `sqlite3.Error`."""
-    return dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
+    return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
 def _refuse_others(connection: sqlite3.Connection, path: str) -> None:

@@ -91,6 +91,17 @@ class FlippedBitsTests(StoreCase):
         Path(self.path).write_bytes(data)
         self.assertEqual(self.check(), "moved aside")
 
+    def test_the_kind_of_journal(self) -> None:
+        """A file that says it has no WAL, which would let readers hold up the writer, gets one again."""
+        self.make(puts(self.rows_written))
+        data = bytearray(Path(self.path).read_bytes())
+        self.assertEqual(data[18:20], b"\2\2")
+        for spoilt in (b"\1\1", b"\2\0"):
+            data[18:20] = spoilt
+            Path(self.path).write_bytes(data)
+            self.assertEqual(self.check(), "sound")
+            self.assertEqual(Path(self.path).read_bytes()[18:20], b"\2\2")
+
     def test_in_the_first_page(self) -> None:
         """Also where the file says what it is."""
         self.make(puts(self.rows_written))
