@@ -37,7 +37,7 @@ class Stream:
 class Link:
     """A Network Connection: `up` and `down` are bytes that are under way. `is_heard`: the client is there.
 
-    The broker may not know yet that the client has gone.
+    The broker may not know yet that the client has gone. `is_full`: the broker's transport takes no more.
     """
 
     def __init__(self, broker: Broker, name: str) -> None:
@@ -47,6 +47,8 @@ class Link:
         self.up = b""
         self.down = b""
         self.is_heard = True
+        self.is_full = False
+        self._under_way = 0  # how many of the bytes that the broker has written are, or were
         self._looked_at = 0
 
     def begin(self, view: View) -> None:
@@ -65,12 +67,25 @@ class Link:
         data, self.down = self.down[:size], self.down[size:]
         return self._downwards.packets(data)
 
+    def fill(self, is_full: bool) -> None:
+        """The broker's transport takes no more data, or does again."""
+        self.is_full = is_full
+        if is_full:
+            self.connection.transport_full()
+        else:
+            self.connection.transport_ready()
+
     def written(self, version: int) -> list[AnyPacket]:
-        """What the broker has written since the last look; it is under way from now on."""
-        data = self.transport.data[self._looked_at :]
-        self._looked_at += len(data)
+        """What the broker has sent since the last look: it is under way, or waits for the transport."""
+        written = self.transport.data
         if self.is_heard:
-            self.down += data
+            self.down += written[self._under_way :]
+        is_idle = len(written) == self._under_way
+        assert is_idle or self.is_closed or not self.is_full, "written to a transport that is full"
+        self._under_way = len(written)
+        sent = written + b"".join(self.connection.outbox)
+        data = sent[self._looked_at :]
+        self._looked_at += len(data)
         return decode_stream(data, version)
 
     @property

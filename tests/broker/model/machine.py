@@ -189,12 +189,14 @@ class BrokerMachine(Bench):
             client.send_again()
             self.carry(link, ALL)
 
-    @rule(kind=st.sampled_from(["half", "retained", "ping"]), who=names, part=st.integers(0, 30))
+    @rule(kind=st.sampled_from(["half", "retained", "ping", "restart"]), who=names, part=st.integers(0, 30))
     def do_something_else(self, kind: str, who: int, part: int) -> None:
         if kind == "half":
             self.half_connect(who, part)
         elif kind == "retained":
             self.look_at_retained()
+        elif kind == "restart":
+            self.restart()
         elif any(client.link for client in self.clients):
             client, link = self.online(who)
             client.write(PingReq())
@@ -222,6 +224,22 @@ class BrokerMachine(Bench):
         """The client reads all that there is, and answers it."""
         self.carry_down(who, ALL, refuse, True)
 
+    @precondition(lambda self: any(client.link for client in self.clients))
+    @rule(who=names, qos=qos_levels, count=st.integers(0, 3), at_once=st.booleans())
+    def fill_up(self, who: int, qos: int, count: int, at_once: bool) -> None:
+        """A transport takes no more, and messages come all the same; `at_once`: then it takes them."""
+        _, link = self.online(who)
+        self.fill(link, True)
+        self.publish_many(None, qos, "a", count)
+        if at_once and link in self.links:
+            self.fill(link, False)
+
+    @precondition(lambda self: any(link.is_full for link in self.links))
+    @rule()
+    def drain(self) -> None:
+        """A transport takes data again."""
+        self.fill(next(link for link in self.links if link.is_full), False)
+
     # Time
 
     @rule(seconds=st.sampled_from([1, 6, 21, 70, 400]))
@@ -243,6 +261,8 @@ class BrokerMachine(Bench):
             if client.link is None:
                 properties = Properties(session_expiry_interval=NO_EXPIRY, receive_maximum=2)
                 self.begin(client, Connect(client.name, 5, False, properties=properties))
+        for link in [link for link in self.links if link.is_full]:
+            self.fill(link, False)
         for _ in range(1000):
             if not any(
                 client.link and (client.link.up or client.link.down or client.owed) for client in self.clients

@@ -32,15 +32,18 @@ SEND_MAXIMUM = 1000  # messages; the broker's own limit
 
 Terms = tuple[SubscriptionOptions, int]  # a subscription: its options and its Subscription Identifier
 
+Begun = list[tuple[str, Delivery]]  # what was sent at QoS 1 or 2, each with the client id
+
 _orders = count(1)
 
 
 class ModelSession:
     """What the broker must remember of a client."""
 
-    def __init__(self, client_id: str, pool: list[SharedMessage]) -> None:
+    def __init__(self, client_id: str, pool: list[SharedMessage], begun: Begun) -> None:
         self.client_id = client_id
         self.pool = pool  # what waits for any member of a Shared Subscription: of all sessions
+        self.begun = begun  # of all sessions, too
         self.expiry_interval = 0
         self.subscriptions: dict[str, Terms] = {}
         self.shares: dict[str, list[Terms]] = {}  # all terms that a Shared Subscription ever had
@@ -124,7 +127,10 @@ class ModelSession:
 
 
 class View:
-    """A Network Connection as the broker must see it. `close_code` is why the broker must close it."""
+    """A Network Connection as the broker must see it. `close_code` is why the broker must close it.
+
+    `is_full`: the transport takes no more, so messages may wait; acknowledgements are due all the same.
+    """
 
     def __init__(self, session: ModelSession, connect: Connect, now: float) -> None:
         properties = connect.properties
@@ -135,6 +141,7 @@ class View:
         self.patience = connect.keep_alive * 1.5 or NEVER  # seconds [MQTT-3.1.2-22]
         self.last_received = now
         self.close_code: int | None = None
+        self.is_full = False
         self.answers: list[tuple[type[Packet], int, list[set[int]]]] = []
         self.pubrels: list[int] = []
         self.outstanding: set[int] = set()  # what counts against the quota (4.9)
@@ -265,6 +272,7 @@ class View:
             delivery.packet_id = packet_id
             delivery.order = next(_orders)
             self.session.in_flight[packet_id] = delivery
+            self.session.begun.append((self.session.client_id, delivery))
         delivery.is_here = True
         delivery.sent_at = now
         self.outstanding.add(packet_id)
@@ -280,7 +288,7 @@ class View:
         unsent = [one for one in session.in_flight.values() if not one.is_here]
         forgotten = [one for one in unsent if one.awaiting == PUBCOMP]
         assert not forgotten, f"no PUBREL was sent again for {forgotten} [MQTT-4.4.0-1]"
-        if len(session.in_flight) - len(unsent) >= self.quota:
+        if self.is_full or len(session.in_flight) - len(unsent) >= self.quota:
             return
         assert not unsent, f"not sent again although there is quota: {unsent} [MQTT-4.4.0-1]"
         late = [one for one in session.waiting if not one.may_be_left_out]

@@ -31,7 +31,7 @@ sizes = st.one_of(st.just(ALL), st.integers(1, 40))
 @st.composite
 def connects(draw: DrawFn) -> Connect:
     """A CONNECT; the client puts in its Client Identifier and a Will Payload of its own."""
-    version = draw(st.sampled_from([4, 5, 5]))
+    version = draw(st.sampled_from([3, 4, 5, 5, 5]))
     connect = Connect("", version, draw(seldom), draw(st.sampled_from([0, 0, 0, 20])))
     if version == 5:
         connect.properties = Properties(
@@ -68,7 +68,7 @@ def lasting_connect(version: int, receive_maximum: int | None, has_will: bool) -
 def lasting_connects(draw: DrawFn) -> list[Connect]:
     """Two of these, one at least of 5.0."""
     receive_maximum = draw(st.sampled_from([None, 1, 1, 2]))
-    versions = draw(st.sampled_from([(4, 5), (5, 4), (5, 5), (5, 5)]))
+    versions = draw(st.sampled_from([(4, 5), (5, 4), (3, 5), (5, 5), (5, 5)]))
     return [lasting_connect(version, receive_maximum, draw(st.booleans())) for version in versions]
 
 

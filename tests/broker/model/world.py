@@ -18,9 +18,9 @@ from tests.broker.model.messages import (
     is_shared,
     matches,
 )
-from tests.broker.model.sessions import ModelSession, View
+from tests.broker.model.sessions import Begun, ModelSession, View
 
-TAKEN_OVER, KEEP_ALIVE_TIMEOUT = 0x8E, 0x8D
+TAKEN_OVER, KEEP_ALIVE_TIMEOUT, SHUTTING_DOWN = 0x8E, 0x8D, 0x8B
 
 
 class World:
@@ -33,6 +33,7 @@ class World:
         self.pool: list[SharedMessage] = []
         self.wills: list[tuple[str, str]] = []  # client id and topic of each that went out
         self.ended: list[str] = []  # the client id of each session that ended
+        self.begun: Begun = []
         self.completed: list[tuple[str, Delivery]] = []  # confirmed by the client id, and not refused
 
     # Connections
@@ -49,7 +50,8 @@ class World:
             session = None
         is_present = session is not None
         if session is None:
-            session = self.sessions[connect.client_id] = ModelSession(connect.client_id, self.pool)
+            session = ModelSession(connect.client_id, self.pool, self.begun)
+            self.sessions[connect.client_id] = session
         session.expiry_interval = connect.properties.session_expiry_interval or 0
         if connect.version != 5:
             session.expiry_interval = 0 if connect.clean_start else NO_EXPIRY
@@ -75,6 +77,15 @@ class World:
                 self._send_will(session)
         if session.expiry_interval != NO_EXPIRY:
             session.expires_at = self.now + session.expiry_interval
+
+    def shut_down(self, client_ids: list[str]) -> None:
+        """The broker sends all away, in this order; what it remembers of sessions that last, it keeps."""
+        for client_id in client_ids:
+            view = self.sessions[client_id].view
+            assert view is not None, f"{client_id} is sent away for the second time"
+            view.close_code = SHUTTING_DOWN
+            self.leave(view, True)
+        assert not self._views(), "not all were sent away"
 
     def _end(self, session: ModelSession) -> None:
         """The Session State is discarded, and what it held for a group goes to others."""
