@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IProcessTransport
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorTime
+from twisted.internet.process import reapAllProcesses
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -25,6 +26,7 @@ log = Logger(namespace="mqttwist.store")
 RESTART = 0.2  # seconds from the end of a writer that was not told to end to the start of the next
 GATHER = 0.25  # of the time of a commit, for which changes gather if some came while it was made
 GATHER_LIMIT = 0.002  # seconds, at most
+REAP = 0.05  # seconds between two looks whether a writer that has closed its output is gone
 RETRY = 1.0  # seconds until a frame that could not be stored is sent again
 WRITER = "mqttwist.stores.sqlite.writer"
 
@@ -119,7 +121,7 @@ class StoreWriter:
     def _spawn(self) -> None:
         self._again = None
         self.counters.starts += 1
-        self._process = process = _WriterProtocol(self)
+        self._process = process = _WriterProtocol(self, self._reactor)
         lock = self._store.file.lock_fd
         options = (self._store.path, "--sync", self._store.sync, "--lock-fd", str(lock))
         path = os.pathsep.join([str(Path(mqttwist.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
@@ -230,10 +232,12 @@ class _WriterProtocol(ProcessProtocol):
 
     transport: IProcessTransport
 
-    def __init__(self, owner: StoreWriter) -> None:
+    def __init__(self, owner: StoreWriter, clock: IReactorTime) -> None:
         self.is_ready = False
         self._is_ending = False
+        self._has_ended = False
         self._owner = owner
+        self._clock = clock
         self._said = b""
 
     @property
@@ -271,5 +275,15 @@ class _WriterProtocol(ProcessProtocol):
     def errReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's
         log.error("The writer of the store: {text}", text=data.decode(errors="replace").rstrip())
 
+    def outConnectionLost(self) -> None:  # noqa: N802 - Twisted's
+        """It closes its output when it ends: see to it that Twisted asks why, should SIGCHLD not tell it.
+
+        uvloop keeps that signal to itself.
+        """
+        if not self._has_ended:
+            reapAllProcesses()
+            self._clock.callLater(REAP, self.outConnectionLost)
+
     def processEnded(self, reason: Failure) -> None:  # noqa: N802 - Twisted's
+        self._has_ended = True
         self._owner.ended(self, reason.getErrorMessage())
