@@ -12,7 +12,7 @@ from mqttwist.wire.message import Kept
 from tests.fuzz import targets
 
 CORPUS = Path(__file__).parent / "corpus"
-MUTATIONS = 30  # of each file
+MUTATIONS = 10  # of each file
 
 
 def mutate(data: bytes, random: Random) -> bytes:
