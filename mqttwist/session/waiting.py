@@ -245,10 +245,16 @@ class WaitingQueue:
         """Put in what has come from the backlog."""
         if self._deliveries is NONE_WAIT:
             self._deliveries = deque()
-        behind = self._deliveries
-        ahead = [behind.popleft() for _ in range(self._fetched)]
-        behind.extendleft(reversed(deliveries))
-        behind.extendleft(reversed(ahead))
+        all_here = self._deliveries
+        behind = len(all_here) - self._fetched
+        if self._fetched <= behind:  # take out for a moment what is fewer
+            ahead = [all_here.popleft() for _ in range(self._fetched)]
+            all_here.extendleft(reversed(deliveries))
+            all_here.extendleft(reversed(ahead))
+        else:
+            pushed = [all_here.pop() for _ in range(behind)]
+            all_here.extend(deliveries)
+            all_here.extend(reversed(pushed))
         self._fetched += len(deliveries)
 
     def _discount(self, messages: int, size: int) -> None:

@@ -54,12 +54,20 @@ class StorageTests(StoredTestCase):
         """To close what is not open does nothing."""
         self.successResultOf(self.storage.close())
         self.storage.open()
+        self.storage.open()
+        self.successResultOf(self.storage.close())
         self.assertTrue(self.store.is_open)
 
     def test_opened_again(self) -> None:
         """A broker that stops and goes on keeps what it has, and stores what is new."""
+        self.storage.open()
+        self.persistent("c").lose()
+        session = self.broker.sessions.get("c")
+        self.write()
+        self.successResultOf(self.storage.close())
         for topic in ("a", "b"):
             self.storage.open()
+            self.assertIs(self.broker.sessions.get("c"), session)
             self.promise(topic)
             self.write()
             self.successResultOf(self.storage.close())

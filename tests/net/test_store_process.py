@@ -355,8 +355,15 @@ class EndTests(WriterTestCase):
         publisher = self.promise("b")
         self.write()
         self.assertIn(DONE, publisher.take())
-        self.successResultOf(self.storage.close())
-        self.assertStored("a", "b")
+        self.promise("c")
+        self.run_for()
+        closed = self.storage.close()
+        self.writer.die()
+        self.assertNoResult(closed)  # this time it does not give up
+        self.run_for(1)
+        self.write()
+        self.successResultOf(closed)
+        self.assertStored("a", "b", "c")
 
     def test_no_calls_are_left(self) -> None:
         """Nothing is called later when all has ended."""
