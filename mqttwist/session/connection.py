@@ -201,6 +201,11 @@ class Connection:
             journal.withholds(self)
         self._withheld.append((frame, packet))
 
+    @property
+    def is_withholding(self) -> bool:
+        """Whether a packet waits for its frame."""
+        return len(self._withheld) > 0
+
     def release_withheld(self, frame: int) -> bool:
         """Send what was withheld for `frame` and those before it; True when nothing more is withheld."""
         withheld = self._withheld

@@ -446,6 +446,8 @@ class OutgoingFlow(Receiver):
         connection = self.connection
         if connection is None or connection.version == MQTT_5 or connection.blocked or self._unsent:
             return 0
+        if connection.is_withholding:  # it may not have been sent yet
+            return 0
         before = connection.turn.now - retry_interval
         count = sent = 0
         for delivery in [one for one in self.in_flight.values() if one.sent_at <= before]:

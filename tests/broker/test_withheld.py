@@ -296,6 +296,21 @@ class SubscriberTests(WithheldTestCase):
             subscriber.ack(subscriber.take_one(PubRel))
             self.assertEqual(subscriber.take(), [])
 
+    def test_overdue(self) -> None:
+        """What waits for the disk was not sent, so it is not sent again because nobody confirms it."""
+        subscriber = self.subscriber(4)
+        self.holding = True
+        self.publisher.publish("a", b"2", 2)
+        for _ in range(3):
+            self.now += self.broker.settings.retry_interval
+            self.broker.send_overdue()
+        self.commit_all()
+        message = subscriber.take_one(Publish)
+        self.assertEqual((subscriber.take(), message.dup), ([], False))
+        self.now += self.broker.settings.retry_interval
+        self.broker.send_overdue()
+        self.assertTrue(subscriber.take_one(Publish).dup)
+
     def test_pubrel_sent_again(self) -> None:
         """So does PUBREL for the frame that holds the PUBREC."""
         subscriber = self.subscriber()
