@@ -13,6 +13,7 @@ from tests.torture.run_full import WAYS, full
 from tests.torture.run_qos1 import qos1
 from tests.torture.run_qos2 import qos2
 from tests.torture.run_retained import retained
+from tests.torture.run_subscriptions import subscriptions
 from tests.torture.run_writer import writer
 from tests.torture.stage import Options, Result, Run, play
 
@@ -21,10 +22,20 @@ RUNS: dict[str, Run] = {
     "qos2": qos2,
     "writer": writer,
     "retained": retained,
+    "subscriptions": subscriptions,
     "full": full,
     "loss": qos1,
 }
-KILLS = {"qos1": 50, "qos2": 50, "writer": 20, "retained": 10, "full": 6, "power": 200, "loss": 3}
+KILLS = {
+    "qos1": 50,
+    "qos2": 50,
+    "writer": 20,
+    "retained": 10,
+    "subscriptions": 30,
+    "full": 6,
+    "power": 200,
+    "loss": 3,
+}
 
 
 def is_as_expected(result: Result) -> bool:

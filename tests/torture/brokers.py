@@ -174,17 +174,29 @@ class Ours(Broker):
 
     def kill(self) -> None:
         """SIGKILL for the broker alone; its writer writes what it was sent, and ends by itself."""
+        self._note_writer()
+        super().kill()
+
+    def kill_all(self, writer_first: bool) -> None:
+        """SIGKILL for both processes, in this order."""
+        writer = self._note_writer()
+        if writer_first and writer is not None:
+            os.kill(writer, signal.SIGKILL)
+        super().kill()
+        if not writer_first and writer is not None and _is_writer(writer):
+            os.kill(writer, signal.SIGKILL)
+
+    def _note_writer(self) -> int | None:
+        """The writer, which may outlive the broker: `stop` waits for it."""
         writer = self.writer_pid()
         if writer is not None:
             self._writers.add(writer)
-        super().kill()
+        return writer
 
     def stop(self) -> int:
         """Stop, and see to it that every writer is gone, too."""
         if self.process is not None and self.process.poll() is None:
-            writer = self.writer_pid()
-            if writer is not None:
-                self._writers.add(writer)
+            self._note_writer()
         status = super().stop()
         for process_id in self._writers:
             _wait_for_end(process_id)

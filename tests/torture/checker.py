@@ -1,8 +1,10 @@
 """Holds a history to what MQTT and the broker's promise say of messages.
 
 1. *content*: nothing is delivered that nobody sent, that was changed, or before it was sent.
-2. *receiver*: nothing is delivered to a client that has no subscription for its topic, or at a higher QoS.
-3. *lost*: an acknowledged message reaches each client that was subscribed when it was sent.
+2. *receiver*: nothing is delivered to a client that has no subscription for its topic, or had none any more
+   when it was sent, or at another QoS than that of the subscription allows.
+3. *lost*: an acknowledged message reaches each client that was subscribed from when it was sent until it was
+   acknowledged.
 4. *twice*: a QoS 2 message reaches it once (4.3.3).
 5. *order*: of one publisher to one topic, at QoS 2 all, at QoS 1 the first deliveries come in the order in
    which they were sent (4.6). Each QoS has an order of its own.
@@ -31,6 +33,7 @@ from tests.torture.history import (
     SessionLost,
     Subscribed,
     Subscribing,
+    Unsubscribed,
     Unsubscribing,
     read_payload,
 )
@@ -59,24 +62,32 @@ def matches(topic_filter: str, topic: str) -> bool:
 
 @dataclass
 class Subscription:
-    """One client's subscription: what was sent at index `must_from` of the history or later has to come."""
+    """One client's subscription, and between which indices of the history it holds.
+
+    What is sent from `must_from` on and acknowledged before `must_until` has to come.
+    """
 
     topic_filter: str
     qos: int
     may_from: int
     must_from: int | None = None
     must_until: int | None = None
+    may_until: int | None = None
 
-    def must_have(self, index: int) -> bool:
-        if self.must_from is None or index < self.must_from:
+    def may_have(self, sent_at: int) -> bool:
+        return self.may_until is None or sent_at < self.may_until
+
+    def must_have(self, sent_at: int, acknowledged_at: int) -> bool:
+        if self.must_from is None or sent_at < self.must_from:
             return False
-        return self.must_until is None or index < self.must_until
+        return self.must_until is None or acknowledged_at < self.must_until
 
 
 class Arrival(NamedTuple):
     """A delivery whose content is right."""
 
     identity: Identity
+    sent_at: int  # index in the history
     sent: Sent
     delivered: Delivered
 
@@ -86,7 +97,7 @@ class _Facts:
     """The history sorted by what the rules ask for."""
 
     sent: dict[Identity, tuple[int, Sent]] = field(default_factory=dict)
-    acknowledged: set[Identity] = field(default_factory=set)
+    acknowledged: dict[Identity, int] = field(default_factory=dict)  # at which index
     subscriptions: dict[str, list[Subscription]] = field(default_factory=lambda: defaultdict(list))
     arrivals: dict[str, list[Arrival]] = field(default_factory=lambda: defaultdict(list))
     readers: set[str] = field(default_factory=set)
@@ -117,7 +128,7 @@ def _take(facts: _Facts, index: int, event: Event) -> None:
         facts.sent[event.identity] = (index, event)
     elif isinstance(event, Acknowledged):
         if event.reason_code < 0x80:
-            facts.acknowledged.add(event.identity)
+            facts.acknowledged.setdefault(event.identity, index)
     elif isinstance(event, Reading):
         facts.readers.add(event.client)
     elif isinstance(event, SessionLost):
@@ -133,10 +144,12 @@ def _take_subscription(subscriptions: dict[str, list[Subscription]], index: int,
         for one in _same_filter(subscriptions, event.client, event.topic_filter):
             if one.must_from is None:
                 one.must_from = index
-    elif isinstance(event, Unsubscribing):
+    elif isinstance(event, Unsubscribing | Unsubscribed):
         for one in _same_filter(subscriptions, event.client, event.topic_filter):
             if one.must_until is None:
                 one.must_until = index
+            if one.may_until is None and isinstance(event, Unsubscribed):
+                one.may_until = index
 
 
 def _same_filter(
@@ -157,15 +170,16 @@ def _take_delivery(facts: _Facts, event: Delivered) -> None:
     elif topic != event.topic:
         facts.faults.append(Fault("content", f"{event.client} got {identity} of {topic} on {event.topic}"))
     else:
-        facts.arrivals[event.client].append(Arrival(identity, found[1], event))
+        facts.arrivals[event.client].append(Arrival(identity, *found, event))
 
 
 def _not_subscribed(
     client: str, arrivals: list[Arrival], subscriptions: list[Subscription]
 ) -> Iterator[Fault]:
-    """Rule 2: a message no subscription asks for, or not at that QoS (3.8.4)."""
-    for identity, sent, delivered in arrivals:
-        granted = [one.qos for one in subscriptions if matches(one.topic_filter, sent.topic)]
+    """Rule 2 (3.8.4, 3.10.4)."""
+    for identity, sent_at, sent, delivered in arrivals:
+        asked = [one for one in subscriptions if matches(one.topic_filter, sent.topic)]
+        granted = [one.qos for one in asked if one.may_have(sent_at)]
         if not granted:
             yield Fault("receiver", f"{client} got {identity} on {sent.topic}, for which it did not ask")
         elif delivered.qos not in {min(qos, sent.qos) for qos in granted}:
@@ -176,21 +190,21 @@ def _not_subscribed(
 def _lost(client: str, subscriptions: list[Subscription], facts: _Facts) -> Iterator[Fault]:
     """Rule 3, for messages whose QoS as delivered is 1 or 2."""
     arrived = {arrival.identity for arrival in facts.arrivals[client]}
-    for identity in facts.acknowledged:
+    for identity, acknowledged_at in facts.acknowledged.items():
         if identity in arrived or identity not in facts.sent:
             continue
         index, sent = facts.sent[identity]
         if not sent.qos or sent.empty:
             continue
         asked = [one for one in subscriptions if one.qos and matches(one.topic_filter, sent.topic)]
-        if any(one.must_have(index) for one in asked):
+        if any(one.must_have(index, acknowledged_at) for one in asked):
             yield Fault("lost", f"{client} never got {identity}, which was acknowledged")
 
 
 def _twice(client: str, arrivals: list[Arrival]) -> Iterator[Fault]:
     """Rule 4."""
     seen: set[Identity] = set()
-    for identity, _, delivered in arrivals:
+    for identity, _, _, delivered in arrivals:
         if delivered.qos == 2:
             if identity in seen:
                 yield Fault("twice", f"{client} got {identity} again at QoS 2")
@@ -201,7 +215,7 @@ def _out_of_order(client: str, arrivals: list[Arrival]) -> Iterator[Fault]:
     """Rule 5."""
     newest: dict[tuple[str, str, int], int] = {}
     seen: set[Identity] = set()
-    for identity, sent, delivered in arrivals:
+    for identity, _, sent, delivered in arrivals:
         if identity in seen and delivered.qos < 2:
             continue
         seen.add(identity)

@@ -21,7 +21,7 @@ from mqttwist.wire.errors import MQTTError
 from mqttwist.wire.packet import MQTT_5, Packet
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
-from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions
+from mqttwist.wire.subscribe import SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe
 from tests.torture.history import (
     Disconnected,
     History,
@@ -29,6 +29,8 @@ from tests.torture.history import (
     SessionLost,
     Subscribed,
     Subscribing,
+    Unsubscribed,
+    Unsubscribing,
 )
 
 NEVER = 4_294_967_295  # a session that does not expire
@@ -149,6 +151,7 @@ class Client:
         self._gone = asyncio.Event()
         self._stay: asyncio.Task[None] | None = None
         self._suback: dict[int, asyncio.Future[SubAck]] = {}
+        self._unsuback: dict[int, asyncio.Future[UnsubAck]] = {}
         self._request_id = 60_000  # Packet Identifiers of SUBSCRIBE; those of PUBLISH stay below
 
     # Coming and going
@@ -231,9 +234,15 @@ class Client:
     def _forget_connection(self) -> None:
         self.transport = None
         self.is_connected = False
-        for question in (self._connack, self._pong, *self._suback.values()):
+        for question in (
+            self._connack,
+            self._pong,
+            *self._suback.values(),
+            *self._unsuback.values(),
+        ):
             _fail(question)
         self._suback.clear()
+        self._unsuback.clear()
         self._gone.set()
 
     def complain(self, text: str) -> None:
@@ -263,6 +272,8 @@ class Client:
             _answer(self._pong, packet)
         elif isinstance(packet, SubAck):
             _answer(self._suback.pop(packet.packet_id, None), packet)
+        elif isinstance(packet, UnsubAck):
+            _answer(self._unsuback.pop(packet.packet_id, None), packet)
         elif isinstance(packet, Disconnect):
             self.disconnect_code = packet.reason_code
         else:
@@ -299,3 +310,15 @@ class Client:
             history.add(Subscribed(client_id, topic_filter, qos))
             self.has_session = self.who.expiry > 0
         return reason_code
+
+    async def unsubscribe(self, topic_filter: str) -> None:
+        """Wait for UNSUBACK. Raises `ConnectionError` or `TimeoutError`."""
+        history, client_id = self.site.history, self.who.client_id
+        self._request_id += 1
+        answer: asyncio.Future[UnsubAck] = asyncio.get_running_loop().create_future()
+        self._unsuback[self._request_id] = answer
+        history.add(Unsubscribing(client_id, topic_filter))
+        self.send(Unsubscribe(self._request_id, [topic_filter]))
+        async with asyncio.timeout(PATIENCE):
+            await answer
+        history.add(Unsubscribed(client_id, topic_filter))

@@ -88,7 +88,14 @@ class Subscribed(NamedTuple):
 
 
 class Unsubscribing(NamedTuple):
-    """UNSUBSCRIBE was written: messages sent from here on need not come."""
+    """UNSUBSCRIBE was written: messages acknowledged from here on need not come."""
+
+    client: str
+    topic_filter: str
+
+
+class Unsubscribed(NamedTuple):
+    """UNSUBACK came: messages sent from here on must not come."""
 
     client: str
     topic_filter: str
@@ -187,6 +194,7 @@ Event = (
     | Subscribing
     | Subscribed
     | Unsubscribing
+    | Unsubscribed
     | Delivered
     | SessionLost
     | Disconnected

@@ -39,20 +39,29 @@ class _Trap:
 
 
 async def qos2(stage: Stage) -> dict[str, float | int | str]:
-    """Publishers and subscribers of both versions; the steps in turn, and one kill in nine at random."""
+    """Publishers and subscribers of both versions; the steps in turn, and one kill in nine at random.
+
+    One subscriber comes and goes with every other kill.
+    """
     await stage.start()
     subscribers = [await persistent(stage, f"online{version}", version, 2) for version in (4, 5)]
     for subscriber in subscribers:
         subscriber.stay()
+    roaming = await persistent(stage, "roaming", 5, 2)
     senders = publishers(stage, 2, window=30)
     stage.publish_with(senders)
     steps = [*STEPS, RANDOM]
     for number in range(stage.options.kills):
         await _kill_at(stage, steps[number % len(steps)])
+        if number % 4 == 1:
+            roaming.drop()
+        elif number % 4 == 3:
+            roaming.stay()
         await stage.start()
     await stage.until_acknowledged(100)
     await stage.finish(senders)
-    await stage.see_the_end(subscribers)
+    roaming.stay()
+    await stage.see_the_end([*subscribers, roaming])
     return {"steps": len(steps)}
 
 

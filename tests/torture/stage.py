@@ -125,11 +125,15 @@ class Stage:
         self.site.serves.set()
 
     def kill(self) -> None:
-        """SIGKILL, now."""
+        """SIGKILL, now; of our broker alone, or of it and its writer in either order."""
         self.site.is_down = True
         self.site.serves.clear()
         self.site.history.add(Killed(now()))
-        self.broker.kill()
+        which = self.random.randrange(3)
+        if isinstance(self.broker, Ours) and which:
+            self.broker.kill_all(writer_first=which == 1)
+        else:
+            self.broker.kill()
 
     async def kill_and_start(self) -> None:
         self.kill()

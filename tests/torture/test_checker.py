@@ -22,6 +22,7 @@ from tests.torture.history import (
     Started,
     Subscribed,
     Subscribing,
+    Unsubscribed,
     Unsubscribing,
     WillSet,
     make_payload,
@@ -100,12 +101,23 @@ class MessageRuleTests(SynchronousTestCase):
         self.assertEqual([fault.rule for fault in check_messages(history)], ["lost"])
 
     def test_before_suback_and_after_unsubscribe_nothing_must_come(self) -> None:
-        """Only what is sent between SUBACK and UNSUBSCRIBE must come."""
+        """Only what is sent after SUBACK and acknowledged before UNSUBSCRIBE must come."""
         sent = [Sent(Identity("p", number), "a", 1) for number in range(3)]
-        history = History([Subscribing("s", "a", 1), sent[0], Subscribed("s", "a", 1), sent[1]])
-        history.events += [Unsubscribing("s", "a"), sent[2]]
-        history.events += [Acknowledged(one.identity) for one in sent]
+        history = History([Subscribing("s", "a", 1), sent[0], Subscribed("s", "a", 1), sent[1], sent[2]])
+        history.events += [Acknowledged(one.identity) for one in sent[:2]]
+        history.events += [Unsubscribing("s", "a"), Acknowledged(sent[2].identity)]
         self.assertEqual([fault.text.split("=")[2][0] for fault in check_messages(history)], ["1"])
+
+    def test_after_unsuback_nothing_may_come(self) -> None:
+        """What was sent before UNSUBACK came may still be delivered, what is sent later must not be."""
+        sent = [Sent(Identity("p", number), "a", 1) for number in range(2)]
+        history = History(
+            [Subscribing("s", "a", 1), Subscribed("s", "a", 1), Unsubscribing("s", "a"), sent[0]]
+        )
+        history.events += [Unsubscribed("s", "a"), sent[1]]
+        for one, rules in zip(sent, ([], ["receiver"]), strict=True):
+            history.add(Delivered("s", "a", make_payload(one.identity, "a"), 1))
+            self.assertEqual([fault.rule for fault in check_messages(history)], rules)
 
     def test_disconnects_are_counted(self) -> None:
         """Where no connection may end, each that does is a fault."""

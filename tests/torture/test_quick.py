@@ -58,6 +58,11 @@ class KillTests(RunTestCase):
         result = self.play("retained", Options(kills=2, messages=400, seconds=SECONDS))
         self.assertGreater(result.counts["WillSet"], 30)
 
+    def test_subscriptions(self) -> None:
+        """After SUBACK and UNSUBACK, what they say holds."""
+        result = self.play("subscriptions", Options(kills=5, seconds=SECONDS))
+        self.assertEqual(result.counts["Subscribed"], 4)
+
     def test_full(self) -> None:
         """While the store can't be written nothing is acknowledged, but QoS 0 goes on; then it recovers."""
         result = self.play("full", Options(kills=2, way="limit", seconds=SECONDS))
