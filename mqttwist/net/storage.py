@@ -37,6 +37,7 @@ class Storage:
         self._alive.clock = reactor
         self._users = 0
         self._is_restored = False
+        self._closing: list[Deferred[None]] = []  # who waits until it is closed
 
     @property
     def counters(self) -> StoreCounters:
@@ -56,10 +57,11 @@ class Storage:
     def open(self) -> None:
         """Open the file and read it; from now on changes are written to it.
 
-        Waits for a broker that is just ending. Raises `StoreError` if the file can't be had.
+        Waits for a broker that is just ending. Raises `StoreError` if the file can't be had. If this one is
+        still closing it, it is opened again then.
         """
         self._users += 1
-        if self._users > 1:
+        if self._users > 1 or self._closing:
             return
         try:
             self._open()
@@ -92,7 +94,11 @@ class Storage:
         self._users = max(self._users - 1, 0)
         if self._users or not self._store.is_open:
             return succeed(None)
-        return self._writer.stop().addCallback(self._closed)
+        closed: Deferred[None] = Deferred()
+        self._closing.append(closed)
+        if len(self._closing) == 1:
+            self._writer.stop().addCallback(self._closed)
+        return closed
 
     def _closed(self, result: None) -> None:
         if self._alive.running:
@@ -106,6 +112,17 @@ class Storage:
             mean=1000 * counters.commit_seconds / (counters.frames or 1),
             failures=counters.failures,
         )
+        waiting, self._closing = self._closing, []
+        if self._users:
+            self._open_again()
+        for closed in waiting:
+            closed.callback(None)
+
+    def _open_again(self) -> None:
+        try:
+            self._open()
+        except Exception:
+            log.failure("Cannot open the store {path} again", path=self._store.path)
 
     def _touch(self) -> None:
         with suppress(OSError):  # the writer says what is wrong with the disk

@@ -12,6 +12,7 @@ from mqttwist.net.service import BrokerService
 from mqttwist.net.storage import SIGN_OF_LIFE, Storage
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.stores.sqlite.lock import StoreError
+from mqttwist.wire.acknowledge import PubAck
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.control import Disconnect
 from tests.net.clients import LOCAL, Client
@@ -49,6 +50,20 @@ class StorageTests(StoredTestCase):
         self.successResultOf(self.storage.close())
         self.assertFalse(self.store.is_open)
         self.assertEqual(len(self.reactor.spawned), 1)
+
+    def test_closed_opened_and_closed(self) -> None:
+        """Whoever closes it meanwhile is told as well, and it is not opened again if nobody needs it."""
+        self.storage.open()
+        self.writer.prompt = False
+        first = self.storage.close()
+        self.storage.open()
+        second = self.storage.close()
+        self.assertNoResult(first)
+        self.assertNoResult(second)
+        self.writer.end()
+        self.successResultOf(first)
+        self.successResultOf(second)
+        self.assertEqual((self.store.is_open, len(self.reactor.spawned)), (False, 1))
 
     def test_closed_too_often(self) -> None:
         """To close what is not open does nothing."""
@@ -177,6 +192,33 @@ class ServiceTests(StoredTestCase):
         """A service that was not started has nothing to close."""
         self.successResultOf(self.service.stopService())
         self.assertEqual(self.reactor.spawned, [])
+
+    def test_started_again_at_once(self) -> None:
+        """A service that is started while it still closes its store has it open in the end."""
+        self.service.startService()
+        self.reactor.prompt = self.writer.prompt = False
+        stopped = self.service.stopService()
+        self.reactor.prompt = True
+        self.service.startService()
+        self.writer.end()
+        self.write()
+        self.successResultOf(stopped)
+        self.assertTrue(self.store.is_open)
+        publisher = self.promise()
+        self.write()
+        self.assertEqual(publisher.take(), [PubAck(1, 0x10)])
+
+    def test_a_store_that_cannot_be_opened_again(self) -> None:
+        """If that fails, the log says so; the service can be stopped."""
+        self.service.startService()
+        self.reactor.prompt = self.writer.prompt = False
+        stopped = self.service.stopService()
+        self.service.startService()
+        self.patch(self.store, "open", lambda notice: 1 / 0)
+        self.writer.end()
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.successResultOf(self.service.stopService())
 
 
 class FactoryTests(StoredTestCase):
