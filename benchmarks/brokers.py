@@ -34,8 +34,10 @@ STOP_TIMEOUT = 10.0
 RUN_TIMEOUT = 120.0  # beyond the seconds that are measured
 
 # No limit on what waits for a client, in any of them: else "offline" would measure who throws away most.
+MQTTWIST = f"{sys.executable} -m twisted mqtt --queue-messages 0 --queue-bytes 0 --port {{port}}"
 BROKERS = {
-    "mqttwist": f"{sys.executable} -m twisted mqtt --queue-messages 0 --queue-bytes 0 --port {{port}}",
+    "mqttwist": f"{MQTTWIST} --store memory:",
+    "durable": MQTTWIST,  # with a store in the broker's folder, and every acknowledgement on the disk
     "mosquitto": "mosquitto -c {dir}/mosquitto.conf",
 }
 MOSQUITTO_CONF = """listener {port} 127.0.0.1

@@ -230,7 +230,8 @@ class Broker:
     async def start(self) -> int:
         """Start it; the port it listens on."""
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "twisted", "--log-format", "text", "mqtt", "--port", "0"),
+            *(sys.executable, "-m", "twisted", "--log-format", "text"),
+            *("mqtt", "--port", "0", "--store", "memory:"),
             cwd=CHECKOUT,
             env=os.environ | {"PYTHONPATH": os.fspath(CHECKOUT)},
             stdin=asyncio.subprocess.DEVNULL,

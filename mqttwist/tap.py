@@ -26,7 +26,7 @@ from mqttwist.broker.settings import Settings
 from mqttwist.build import BUILD
 from mqttwist.net.asyncio_endpoint import loop_of
 from mqttwist.net.auth import make_portal
-from mqttwist.net.collector import collect_rarely
+from mqttwist.net.collector import collect_rarely, without_collector
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.service import BrokerService
 from mqttwist.session.store import Store
@@ -260,12 +260,13 @@ class CommandService(BrokerService):
     _collect_as_before: Callable[[], None] | None = None
 
     def startService(self) -> None:
-        try:
-            super().startService()
-        except StoreError as error:
-            raise CannotStart(f"{_program()}: {error}") from error
-        if self._collect_as_before is None:
-            self._collect_as_before = collect_rarely()
+        with without_collector():
+            try:
+                super().startService()
+            except StoreError as error:
+                raise CannotStart(f"{_program()}: {error}") from error
+            if self._collect_as_before is None:
+                self._collect_as_before = collect_rarely()
         if current_thread() is main_thread():
             self._sighup_before = signal(SIGHUP, self._hang_up)
 

@@ -11,7 +11,8 @@ RARELY = 1000  # collections of the middle generation for one of all objects; Py
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """While much is made and nothing dropped, the collector finds nothing and takes half of the time."""
+    """Collect what is garbage now, and then nothing: while much is made, that would take half of the time."""
+    gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -27,12 +28,11 @@ def collect_rarely() -> Callable[[], None]:
     The broker drops what it needs no more by itself; the collector is there for the cycles of others, most of
     which die young. Left alone it looks through all that waits in queues again and again as they grow: an
     eighth of the CPU of messages for clients that are away (plain build), and of that of connections, and
-    pauses. Answers what undoes it.
+    pauses. Answers what undoes it. Call it in `without_collector`, or what is garbage now stays.
 
     This is for the whole process: the command does it; a program that has a broker in it decides for itself.
     """
     thresholds = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(thresholds[0], thresholds[1], RARELY)
 

@@ -28,15 +28,29 @@ _RETAIN_AS_PUBLISHED: Final = 0x08
 _RESERVED: Final = 0xC0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True)
 class SubscriptionOptions:
-    """One Topic Filter of a SUBSCRIBE with its Subscription Options (3.8.3.1)."""
+    """One Topic Filter of a SUBSCRIBE with its Subscription Options (3.8.3.1). It does not change."""
 
     topic_filter: str
-    qos: int = 0
-    no_local: bool = False
-    retain_as_published: bool = False
-    retain_handling: int = 0
+    qos: int
+    no_local: bool
+    retain_as_published: bool
+    retain_handling: int
+
+    def __init__(  # by hand: what `dataclass` makes is interpreted in the compiled build
+        self,
+        topic_filter: str,
+        qos: int = 0,
+        no_local: bool = False,
+        retain_as_published: bool = False,
+        retain_handling: int = 0,
+    ) -> None:
+        self.topic_filter = topic_filter
+        self.qos = qos
+        self.no_local = no_local
+        self.retain_as_published = retain_as_published
+        self.retain_handling = retain_handling
 
     def encode(self, version: int) -> bytes:
         if self.qos not in (0, 1, 2) or self.retain_handling not in (0, 1, 2):
