@@ -25,6 +25,8 @@ from tests.torture.will_rules import check_wills
 POLL = 0.01  # seconds
 IDLE_LIMIT = 15.0  # seconds
 SHOWN_FAULTS = 20
+LOG_SIZE = 1 << 24  # bytes of the broker's log that are looked through
+SHOWN_LOG = 6000
 
 
 @dataclass(frozen=True)
@@ -219,9 +221,12 @@ class Stage:
             *(check_wills(history, now()) if self.counts_wills else []),
             *(Fault("protocol", text) for text in self.site.complaints),
         ]
-        if "Traceback" in self.broker.log(1 << 20):
+        log = self.broker.log(LOG_SIZE)
+        result.log = log[-SHOWN_LOG:]
+        at = log.find("Traceback")
+        if at >= 0:
             result.faults.append(Fault("traceback", "there is a traceback in the broker's log"))
-        result.log = self.broker.log()
+            result.log = log[max(0, at - SHOWN_LOG // 4) :][:SHOWN_LOG]
         return result
 
 
