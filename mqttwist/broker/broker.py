@@ -186,6 +186,7 @@ class Broker:
         check_topic_filter(options.topic_filter)
         self.turn.begin()
         subscription = Subscription(options)
+        self.router.subscriptions.begin_changes()
         is_new = self.router.subscriptions.add(receiver, subscription)
         if self.router.wants_retained(options, is_new):
             self.router.replay(receiver, subscription)
@@ -193,4 +194,5 @@ class Broker:
 
     def unsubscribe(self, receiver: Receiver, topic_filter: str) -> bool:
         """Undo `subscribe`; False when there is no such subscription."""
+        self.router.subscriptions.begin_changes()
         return self.router.subscriptions.remove(receiver, topic_filter)

@@ -321,6 +321,7 @@ class ServerConnection(Connection):
         if subscriber is None or not isinstance(packet, Subscribe):
             return
         identifier = 0
+        self._broker.router.subscriptions.begin_changes()
         if packet.properties is not None and packet.properties.subscription_identifiers:
             identifier = packet.properties.subscription_identifiers[0]
         reason_codes: list[int] = []
@@ -336,11 +337,13 @@ class ServerConnection(Connection):
         subscriber = self._subscriber
         if subscriber is None or not isinstance(packet, Unsubscribe):
             return
+        self._broker.router.subscriptions.begin_changes()
         reason_codes: list[int] = []
         for topic_filter in packet.topic_filters:
             reason_code = subscriber.unsubscribe(topic_filter)
             self._broker.observer.unsubscribed(self, topic_filter, reason_code)
             reason_codes.append(reason_code)
+        subscriber.hand_over()
         self._answer(UnsubAck(packet.packet_id, reason_codes))
 
     # PINGREQ and DISCONNECT (3.12 - 3.14)

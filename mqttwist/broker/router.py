@@ -144,7 +144,7 @@ class Router:
         """
         options = subscription.options
         if split_share(options.topic_filter)[0]:
-            self._relieve(options.topic_filter, receiver)
+            self.relieve([options.topic_filter], receiver)
             return
         identifiers = (subscription.identifier,) if subscription.identifier else ()
         grant = Grant(options.qos, True, identifiers)
@@ -178,13 +178,14 @@ class Router:
         return options.retain_handling == 0 or (options.retain_handling == 1 and is_new)
 
     def unsubscribe(self, session: Session, topic_filter: str) -> bool:
-        """Remove a subscription of a session; False if there is none. What waits by a share is others'."""
+        """Remove a subscription of a session; False if there is none.
+
+        What waits by a Shared Subscription is others': call `hand_over` for all that one packet has removed.
+        """
         if session.subscriptions.pop(topic_filter, None) is None:
             return False
         self.subscriptions.remove(session.outgoing, topic_filter)
         self._store.subscription_removed(session, topic_filter)
-        if split_share(topic_filter)[0]:
-            self.hand_over(session.outgoing, topic_filter)
         return True
 
     def restore(self, session: Session) -> None:
@@ -201,6 +202,7 @@ class Router:
 
     def forget(self, session: Session) -> None:
         """The session has ended: drop its subscriptions, and give what came by Shared ones to others."""
+        self.subscriptions.begin_changes()
         for topic_filter in session.subscriptions:
             self.subscriptions.remove(session.outgoing, topic_filter)
         session.subscriptions.clear()
@@ -209,42 +211,49 @@ class Router:
             if not self._give_to_another(delivery, None):
                 self._drops.count(session.client_id, drop.NO_MEMBER)
 
-    def hand_over(self, outgoing: OutgoingFlow, share: str = "") -> bool:
+    def hand_over(self, outgoing: OutgoingFlow, shares: set[str] | None = None) -> set[str]:
         """What waits for a client by Shared Subscriptions goes to other members, as far as they take it.
 
-        `share` is one of them, "" all. Answers whether something of that stays. When `REFUSALS_LIMIT`
+        `shares` are some of them, None all. Answers those of which something stays. When `REFUSALS_LIMIT`
         messages were taken by nobody, no more are offered: this may be a long queue and a large group.
         """
         refusals = 0
+        staying: set[str] = set()
 
         def is_taken(delivery: Delivery) -> bool:
             nonlocal refusals
-            if not delivery.grant.share or (share and delivery.grant.share != share):
+            share = delivery.grant.share
+            if not share or (shares is not None and share not in shares):
                 return False
             if refusals < REFUSALS_LIMIT and self._give_to_another(delivery, outgoing):
                 return True
             refusals += 1
+            staying.add(share)
             return False
 
         outgoing.take(is_taken)
-        return refusals > 0
+        return staying
 
     def offer_waiting(self, session: Session) -> None:
         """A session has a Network Connection again: it takes over what waits for others of its groups."""
-        for topic_filter in session.subscriptions:
-            if split_share(topic_filter)[0]:
-                self._relieve(topic_filter, session.outgoing)
+        self.relieve([one for one in session.subscriptions if split_share(one)[0]], session.outgoing)
 
-    def _relieve(self, share: str, receiver: Receiver) -> None:
-        """`receiver` has come: offer it, and all others, what waits for members of the group."""
-        group = self.subscriptions.share_group(share)
-        if group is None:
-            return
-        for keeper in group.keepers:
+    def relieve(self, shares: list[str], receiver: Receiver) -> None:
+        """`receiver` has come: offer it, and all others, what waits for members of its groups."""
+        kept: dict[OutgoingFlow, set[str]] = {}
+        for share in shares:
+            group = self.subscriptions.share_group(share)
+            for keeper in group.keepers if group is not None else ():
+                if keeper is not receiver and isinstance(keeper, OutgoingFlow):
+                    kept.setdefault(keeper, set()).add(share)
+        for outgoing, of in kept.items():
             if not receiver.has_room:
                 return
-            if keeper is not receiver and isinstance(keeper, OutgoingFlow):
-                group.keeps(keeper, self.hand_over(keeper, share))
+            staying = self.hand_over(outgoing, of)
+            for share in of:
+                group = self.subscriptions.share_group(share)
+                if group is not None:
+                    group.keeps(outgoing, share in staying)
 
     def _give_to_another(self, delivery: Delivery, instead_of: Receiver | None) -> bool:
         message = delivery.message

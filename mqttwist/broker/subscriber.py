@@ -12,7 +12,7 @@ from mqttwist.session.metrics import Drops
 from mqttwist.session.session import Session, Subscription
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.subscribe import SubscriptionOptions
-from mqttwist.wire.topics import SHARE_PREFIX, check_topic_filter
+from mqttwist.wire.topics import SHARE_PREFIX, check_topic_filter, split_share
 
 SUCCESS: Final = 0x00
 NO_SUBSCRIPTION_EXISTED: Final = 0x11
@@ -36,13 +36,14 @@ def _is_for_us(options: SubscriptionOptions) -> bool:
 class Subscriber:
     """The subscribing half of an accepted connection. An `authority` of None may do everything."""
 
-    __slots__ = ("_authority", "_drops", "_router", "_session", "_settings", "_to_replay")
+    __slots__ = ("_authority", "_drops", "_left", "_router", "_session", "_settings", "_to_replay")
 
     _router: Router
     _settings: Settings
     _drops: Drops
     _session: Session
     _authority: Authority | None
+    _left: set[str]  # Shared Subscriptions that the packet at hand has removed
     _to_replay: list[Subscription]  # those whose retained messages are to be sent after the SUBACK
 
     def __init__(
@@ -53,6 +54,7 @@ class Subscriber:
         self._drops = drops
         self._session = session
         self._authority = authority
+        self._left = set()
         self._to_replay = []
 
     def subscribe(self, options: SubscriptionOptions, identifier: int) -> int:
@@ -87,9 +89,15 @@ class Subscriber:
         """Send the retained messages for what has been granted; the SUBACK is on its way."""
         if not self._to_replay:
             return
+        shares: list[str] = []
         for subscription in self._to_replay:
-            self._replay(subscription)
+            if split_share(subscription.options.topic_filter)[0]:
+                shares.append(subscription.options.topic_filter)
+            else:
+                self._replay(subscription)
         self._to_replay.clear()
+        if shares:
+            self._router.relieve(shares, self._session.outgoing)
         self._session.outgoing.pump()
 
     def _replay(self, subscription: Subscription) -> None:
@@ -101,5 +109,15 @@ class Subscriber:
             self._router.replay(session.outgoing, subscription)
 
     def unsubscribe(self, topic_filter: str) -> int:
-        """Remove a subscription: the Reason Code of its UNSUBACK."""
-        return SUCCESS if self._router.unsubscribe(self._session, topic_filter) else NO_SUBSCRIPTION_EXISTED
+        """Remove a subscription: the Reason Code of its UNSUBACK. Call `hand_over` after the last one."""
+        if not self._router.unsubscribe(self._session, topic_filter):
+            return NO_SUBSCRIPTION_EXISTED
+        if split_share(topic_filter)[0]:
+            self._left.add(topic_filter)
+        return SUCCESS
+
+    def hand_over(self) -> None:
+        """What waits by Shared Subscriptions that were removed is for other members."""
+        if self._left:
+            self._router.hand_over(self._session.outgoing, self._left)
+            self._left = set()

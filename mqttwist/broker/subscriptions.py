@@ -24,6 +24,7 @@ from mqttwist.wire.topics import split_share
 ROUTES_LIMIT: Final = 131_072
 NAME_LIMIT: Final = 256  # characters; a longer name is looked up anew each time, and never kept
 COST_LIMIT: Final = 1_000_000  # targets and topic levels of all routes together, some 200 bytes each
+WALK_LIMIT: Final = 10_000  # levels that are looked at for one packet before all routes are forgotten
 SHARED_ROUTES_LIMIT: Final = 4096  # how many routes are known, for other topics to share
 SHARED_ROUTE_SIZE: Final = 16  # subscriptions; a route of more is made for each topic
 
@@ -227,7 +228,7 @@ class Subscriptions:
 
     __slots__ = (
         "_ages", "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit",
-        "_seen", "_shared_routes", "count", "shared_count",
+        "_seen", "_shared_routes", "_walked", "count", "shared_count",
     )  # fmt: skip
 
     count: int
@@ -241,6 +242,7 @@ class Subscriptions:
     _routes_limit: int
     _cost_limit: int
     _cost: int  # of all routes in the cache
+    _walked: int  # levels of `_cached` looked at for the packet at hand
     _shared_routes: dict[tuple[Subscription, ...], Route]  # by the subscriptions that they come from
 
     def __init__(
@@ -259,10 +261,15 @@ class Subscriptions:
         self._ages = deque()
         self._cached = TopicTree()
         self._seen = set()
+        self._walked = 0
         self._shared_routes = {}
         self._may_receive = may_receive
 
     # Changing
+
+    def begin_changes(self) -> None:
+        """A packet may ask for very many changes: all of them together get the time for one good look."""
+        self._walked = 0
 
     def add(self, receiver: Receiver, subscription: Subscription) -> bool:
         """Subscribe `receiver`; False when it takes the place of one with the same filter [MQTT-3.8.4-3]."""
@@ -458,8 +465,18 @@ class Subscriptions:
         if "+" not in topic_filter and "#" not in topic_filter:
             self._forget(topic_filter)
             return
+        before = self._cached.walked
         for topic_name in self._cached.matching(topic_filter):
             self._forget(topic_name)
+        self._walked += self._cached.walked - before
+        if self._walked > WALK_LIMIT + len(self._routes):
+            self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._routes.clear()
+        self._ages.clear()
+        self._cached = TopicTree()
+        self._cost = self._walked = 0
 
     def _forget(self, topic_name: str) -> None:
         route = self._routes.pop(topic_name, None)

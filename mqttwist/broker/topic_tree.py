@@ -27,14 +27,28 @@ class _Level:
 
 
 class TopicTree(Generic[Item]):
-    """An item for each of many Topic Names, by their levels (4.7.1.1)."""
+    """An item for each of many Topic Names, by their levels (4.7.1.1).
 
-    __slots__ = ("_root",)
+    `walked` counts the levels that `matching` has looked at.
+    """
 
+    __slots__ = ("_root", "walked")
+
+    walked: int
     _root: _Level
 
     def __init__(self) -> None:
+        self.walked = 0
         self._root = _Level()
+
+    def __del__(self) -> None:
+        """Take the tree apart level by level: levels that drop each other would nest as deep as names go."""
+        levels = [self._root]
+        while levels:
+            level = levels.pop()
+            if level.children is not None:
+                levels.extend(level.children.values())
+                level.children = None
 
     def put(self, topic_name: str, item: Item) -> Item | None:
         """Set the item of a name; answers the one that it takes the place of."""
@@ -80,19 +94,25 @@ class TopicTree(Generic[Item]):
 
     def matching(self, topic_filter: str) -> list[Item]:
         """The items of the names that `topic_filter` matches, `$`-topics apart [MQTT-4.7.2-1]."""
-        return cast("list[Item]", _items_matching(self._root, topic_filter.split("/")))
+        return cast("list[Item]", self._items_matching(topic_filter.split("/")))
+
+    def _items_matching(self, parts: list[str]) -> list[object]:
+        current = [self._root]
+        for position, part in enumerate(parts):
+            if part == "#":
+                items = _items_below(current, position == 0)
+                self.walked += len(items)
+                return items
+            current = _next_levels(current, part, position == 0)
+            self.walked += len(current)
+        return [level.item for level in current if level.item is not None]
 
 
-def _items_matching(root: _Level, parts: list[str]) -> list[object]:
-    current = [root]
-    for position, part in enumerate(parts):
-        if part == "#":
-            return _items_below(current, position == 0)
-        if part == "+":
-            current = _children_of(current, position == 0)
-        else:
-            current = [child for level in current if (child := level.child(part)) is not None]
-    return [level.item for level in current if level.item is not None]
+def _next_levels(current: list[_Level], part: str, of_root: bool) -> list[_Level]:
+    """The levels below `current` that a part of a filter stands for, but for `#`."""
+    if part == "+":
+        return _children_of(current, of_root)
+    return [child for level in current if (child := level.child(part)) is not None]
 
 
 def _children_of(levels: list[_Level], of_root: bool) -> list[_Level]:
