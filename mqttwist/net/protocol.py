@@ -275,8 +275,9 @@ class MQTTServerFactory(Factory):
     def stopFactory(self) -> None:
         """The last port has been closed."""
         self.timers.stop()
-        if self.storage is not None and self.opens_storage:
-            self.storage.close()
+        storage = self.storage
+        if storage is not None and self.opens_storage:  # clients may stay for a while
+            self.when_none_is_left().addCallback(lambda result: storage.close())
 
     def _wake(self) -> None:
         """Somebody is sent more than fits into one turn: go on in the reactor's next round."""

@@ -24,6 +24,7 @@ from mqttwist.stores.sqlite.store import SQLiteStore
 log = Logger(namespace="mqttwist.store")
 
 RESTART = 0.2  # seconds from the end of a writer that was not told to end to the start of the next
+RESTART_LIMIT = 10.0  # the same when one after the other ends before it has opened the file
 GATHER = 0.25  # of the time of a commit, for which changes gather if some came while it was made
 GATHER_LIMIT = 0.002  # seconds, at most
 REAP = 0.05  # seconds between two looks whether a writer that has closed its output is gone
@@ -65,6 +66,7 @@ class StoreWriter:
         self._packed = b""
         self._again: IDelayedCall | None = None
         self._seal: IDelayedCall | None = None
+        self._restart_after = RESTART
         self._pause = 0.0  # seconds from now until the next frame goes off
         self._stopped: Deferred[None] | None = None
         self._gives_up = False  # stopped, though there is a frame that could not be stored
@@ -104,8 +106,9 @@ class StoreWriter:
 
     def _seal_now(self) -> None:
         self._seal = None
-        journal = self._store.journal
-        journal.seal(journal.clock())
+        turn, journal = self._broker.turn, self._store.journal
+        journal.seal(turn.begin())
+        turn.end()
 
     def _store_frame(self, number: int, wall: float, changes: Changes) -> None:
         self._frame = number
@@ -135,6 +138,7 @@ class StoreWriter:
 
     def ready(self, last_frame: int) -> None:
         """The process has opened the file, in which `last_frame` is the last one."""
+        self._restart_after = RESTART
         if self._frame and last_frame >= self._frame:
             self._confirm(last_frame)
         if not self._frame:
@@ -210,7 +214,8 @@ class StoreWriter:
         )
         if self._again is not None:
             self._again.cancel()
-        self._again = self._reactor.callLater(RESTART, self._spawn)
+        self._again = self._reactor.callLater(self._restart_after, self._spawn)
+        self._restart_after = min(2 * self._restart_after, RESTART_LIMIT)
 
     # The end
 

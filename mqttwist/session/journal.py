@@ -169,9 +169,12 @@ class Journal:
         self.changes += 1
 
     def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
-        self._retained[topic_name] = kept
         if kept is not None and kept.message is not None:
-            self.gathered_size += kept.message.size + OVERHEAD
+            self._position += 1
+            kept.number = self._position
+            if topic_name not in self._retained:
+                self.gathered_size += kept.message.size + OVERHEAD
+        self._retained[topic_name] = kept
         self.changes += 1
 
     def received(self, sid: int, packet_id: int, is_unreleased: bool) -> None:
@@ -270,13 +273,16 @@ class Journal:
         if number >= self.under_way:
             self.under_way = 0
             self.sealed_size = 0
-        for connection in list(self._waiting):
-            if connection.release_withheld(number):
-                self._waiting.pop(connection, None)
+        self._release(number)
         if self._stalled and not self.is_congested(now):
             stalled, self._stalled = self._stalled, {}
             for connection in stalled:
                 connection.disk_caught_up()
+
+    def _release(self, number: int) -> None:
+        for connection in list(self._waiting):
+            if connection.release_withheld(number):
+                self._waiting.pop(connection, None)
 
     # Frames
 
@@ -313,6 +319,12 @@ class Journal:
             return
         wall = self._wall_clock()
         changes = self._all_changes(self.offset)
+        if not changes:  # all that was begun is over already
+            self.sealed_changes = self.changes
+            self.gathered_size = 0
+            self._begin()
+            self._release(self.frame)
+            return
         number = self.under_way = self.frame
         self.frame += 1
         self.frame_begun = now
@@ -368,7 +380,7 @@ class Journal:
             if kept is None or kept.message is None:
                 removes.append((topic_name,))
             else:
-                puts.append(retained_row(kept.message, kept.publisher, offset))
+                puts.append(retained_row(kept, kept.message, offset))
         return puts, removes
 
     def _will_rows(self) -> tuple[list[Row], list[Row]]:

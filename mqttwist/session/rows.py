@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mqttwist.session.delivery import Delivery
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 from mqttwist.wire.packet import PUBCOMP
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def body_row(mid: int, message: Message, offset: float) -> Row:
 
 
 def delivery_row(delivery: Delivery) -> Row:
-    """sid, position, mid, QoS, Packet Identifier, how far it has come, grant, what it is kept for, size."""
+    """sid, position, mid, QoS, Packet Identifier, how far it has come, grant, what it is kept for, size.
+
+    One that stands for a retained message has the number of its place, and the Topic Name.
+    """
     grant = delivery.grant
     kept = delivery.kept
     message = delivery.message if kept is None else kept.message
@@ -74,7 +77,7 @@ def delivery_row(delivery: Delivery) -> Row:
         grant.qos | (RETAIN_AS_PUBLISHED if grant.retain_as_published else 0),
         ",".join([str(identifier) for identifier in grant.identifiers]) if grant.identifiers else "",
         grant.share,
-        "" if message is None or kept is None else message.topic_name,
+        "" if message is None or kept is None else f"{kept.number} {message.topic_name}",
         delivery.size,
     )
 
@@ -85,8 +88,8 @@ def _progress(delivery: Delivery) -> int:
     return RELEASED if delivery.awaiting == PUBCOMP else SENT
 
 
-def retained_row(message: Message, publisher: str, offset: float) -> Row:
-    """Topic Name, and the retained message with who published it."""
+def retained_row(kept: Kept, message: Message, offset: float) -> Row:
+    """Topic Name, and the retained message with who published it and the number of its place."""
     return (
         message.topic_name,
         message.qos,
@@ -94,7 +97,8 @@ def retained_row(message: Message, publisher: str, offset: float) -> Row:
         _wall_time(message.expires_at, offset),
         message.forwarded,
         message.payload,
-        publisher,
+        kept.publisher,
+        kept.number,
     )
 
 

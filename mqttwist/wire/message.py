@@ -48,16 +48,19 @@ class Kept:
     """The place of a topic's retained message (3.3.1.3): `message` is None once it was replaced or removed.
 
     Whoever is to send the message later refers to its place: so it holds no message that is not retained.
-    `publisher` is the client id of who published it, "" for nobody known: it counts for No Local.
+    `publisher` is the client id of who published it, "" for nobody known: it counts for No Local. `number`
+    tells it from the places that the topic had before and will have, in a store; 0 while no store has it.
     """
 
-    __slots__ = ("message", "publisher")
+    __slots__ = ("message", "number", "publisher")
 
     message: Message | None
+    number: int
     publisher: str
 
     def __init__(self, message: Message, publisher: str = "") -> None:
         self.message = message
+        self.number = 0
         self.publisher = publisher
 
 

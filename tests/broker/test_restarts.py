@@ -271,6 +271,18 @@ class StateTests(RestartTestCase):
             client.ack(one)
         self.assertEqual(client.payloads(), [b"3", b"4"])
 
+    def test_a_retained_message_that_was_replaced(self) -> None:
+        """What waits because of SUBSCRIBE and was replaced before its turn is left out after a crash, too."""
+        publisher = self.connected("p")
+        for topic in ("a", "b"):
+            publisher.publish(topic, b"old", 1, True)
+        client = self.keeps("c", receive_maximum=1)
+        client.subscribe("+", qos=1)
+        self.assertEqual(client.payloads(), [b"old"])
+        publisher.publish("b", b"new", 1, True)
+        self.crash()
+        self.assertEqual(self.keeps("c").payloads(), [b"old", b"new"])
+
     def test_pubrel_is_missing(self) -> None:
         """A message that PUBREC has confirmed is not sent again, its PUBREL is."""
         client = self.keeps("c")

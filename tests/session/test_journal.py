@@ -148,7 +148,9 @@ class GatheringTests(JournalTestCase):
         """A message that is acknowledged before its frame goes off is in none, nor is its body."""
         self.journal.done(self.delivery(Message("t", b"x", 1)))
         self.assertEqual(self.journal.pending_size, 0)
-        self.assertEqual(self.seal(), {})
+        frame = self.journal.frame
+        self.journal.seal(0.0)  # a frame without anything is not stored, and keeps its number
+        self.assertEqual((self.frames, self.journal.frame, self.journal.is_due), ([], frame, False))
 
     def test_some_of_many(self) -> None:
         """The body stays as long as somebody needs it."""
@@ -315,11 +317,13 @@ class RowTests(JournalTestCase):
         self.assertEqual(self.seal()["queue"][0], [(1, 1, 1, 1, 5, 1, 1, "", "", "", 0)])
 
     def test_queue_of_retained(self) -> None:
-        """What stands for a retained message names its topic, and has a body of its own when it is sent."""
+        """What stands for a retained message names its place, and has a body of its own when it is sent."""
         message = Message("r", b"x", 1, True)
-        delivery = Delivery(message, Grant(1, True), Kept(message, "p"))
+        kept = Kept(message, "p")
+        kept.number = 7
+        delivery = Delivery(message, Grant(1, True), kept)
         self.journal.queued(1, delivery)
-        self.assertEqual(self.seal(), {"queue": ([(1, 1, 0, 1, 0, 0, 5, "", "", "r", 0)], [])})
+        self.assertEqual(self.seal(), {"queue": ([(1, 1, 0, 1, 0, 0, 5, "", "", "7 r", 0)], [])})
         delivery.message, delivery.kept = message, None
         delivery.packet_id, delivery.awaiting = 1, PUBACK
         self.journal.took_message(delivery, message)
@@ -328,13 +332,13 @@ class RowTests(JournalTestCase):
         self.assertEqual(len(tables["message"][0]), 1)
 
     def test_retained(self) -> None:
-        """A retained message, and who published it."""
+        """A retained message, who published it, and which of its topic's messages it is."""
         message = Message.create("r", b"x", 1, True, Properties(content_type="text"))
         message.message_expiry_interval = 5
         message.expires_at = 1005.0
         self.journal.retained_changed("r", Kept(message, "publisher"))
         self.assertEqual(
-            self.seal()["retained"][0], [("r", 1, 5, WALL + 1005, message.forwarded, b"x", "publisher")]
+            self.seal()["retained"][0], [("r", 1, 5, WALL + 1005, message.forwarded, b"x", "publisher", 1)]
         )
 
     def test_will(self) -> None:

@@ -71,7 +71,10 @@ QUEUE: Final = Table(
 RECEIVED: Final = Table("received", ("sid", "packet_id"), 2, False)
 RETAINED: Final = Table(
     "retained",
-    ("topic_name", "qos", "message_expiry_interval", "expires_at", "properties", "payload", "publisher"),
+    (
+        *("topic_name", "qos", "message_expiry_interval", "expires_at", "properties", "payload"),
+        *("publisher", "number"),
+    ),
     1,
 )
 WILL: Final = Table(

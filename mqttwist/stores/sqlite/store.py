@@ -153,11 +153,18 @@ class SQLiteStore:
 
     def retained(self) -> Iterator[Kept]:
         offset = self.journal.offset
-        for topic_name, qos, interval, expires_at, properties, payload, publisher in self.file.rows(RETAINED):
-            row = (topic_name, qos, 1, interval, expires_at, properties, payload)
-            message = _message(row, offset)
+        for row in self.file.rows(RETAINED):
+            topic_name, qos, interval, expires_at, properties, payload, publisher, number = row
+            message = _message((topic_name, qos, 1, interval, expires_at, properties, payload), offset)
             kept = self._kept[topic_name] = Kept(message, publisher)
+            kept.number = number
             yield kept
+
+    def _place(self, name: str) -> Kept | None:
+        """The place that a delivery stands for, if it is still there: `rows.delivery_row` has named it."""
+        number, _, topic_name = name.partition(" ")
+        kept = self._kept.get(topic_name)
+        return kept if kept is not None and kept.number == int(number) else None
 
     @property
     def retained_count(self) -> int:
@@ -171,7 +178,7 @@ class SQLiteStore:
 
     def delivery(self, row: Row, body: Row | None) -> Delivery | None:
         """A delivery as it was recorded; None, and it is forgotten, if its message can't be had any more."""
-        sid, position, mid, qos, packet_id, state, granted, identifiers, share, kept_topic, size = row
+        sid, position, mid, qos, packet_id, state, granted, identifiers, share, place, size = row
         grant = Grant(
             granted & 3,
             bool(granted & RETAIN_AS_PUBLISHED),
@@ -181,7 +188,7 @@ class SQLiteStore:
         message = None if body is None else _message(body[1:], self.journal.offset)
         if message is not None:
             message.mid = mid
-        kept = self._kept.get(kept_topic) if kept_topic else None
+        kept = self._place(place) if place else None
         delivery = Delivery(message or _NO_MESSAGE, grant, kept)
         delivery.message = message
         delivery.qos = qos

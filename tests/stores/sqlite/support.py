@@ -43,7 +43,7 @@ def rows_of(count: int) -> dict[str, list[Row]]:
             for n in numbers
         ],
         "received": [(n, 65535) for n in numbers],
-        "retained": [(f"k/{n:06}", 1, 7200, NOW, b"", payloads[n % 4], "me") for n in numbers],
+        "retained": [(f"k/{n:06}", 1, 7200, NOW, b"", payloads[n % 4], "me", n) for n in numbers],
         "will": [(n, f"w/{n}", 2, 1, 5, -1, b"", payloads[n % 4]) for n in numbers],
     }
 
