@@ -121,6 +121,3 @@ CASES: dict[str, tuple[Case, int]] = {
     "shut down: connections": (shut_down, HALF),
 }
 """Each case, and the largest size that it is measured at."""
-
-NOT_LINEAR_YET = {"UNSUBSCRIBE: shared filters, with a queue", "SUBSCRIBE: shared filters, with a queue"}
-"""Cases that cost the product of the filters and of what waits: each filter has the queue looked through."""
