@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from sys import intern
 from typing import Final
 
 from mqttwist.broker.shared import ShareGroup
+from mqttwist.broker.subscription_tree import SubscriptionNode
 from mqttwist.broker.topic_tree import TopicTree
 from mqttwist.session.grant import Grant
 from mqttwist.session.receiver import Receiver
@@ -101,117 +101,6 @@ class Route:
         return topic_name.count("/") + 1 + len(self.targets) + len(self.groups) + barred
 
 
-NO_CHILDREN: Final[dict[str, _Node]] = {}
-NO_SUBSCRIPTIONS: Final[dict[Receiver, Subscription]] = {}
-NO_GROUPS: Final[dict[str, ShareGroup]] = {}
-
-
-class _Node:
-    """One level of the tree: what is subscribed to exactly here.
-
-    What it has none of is the empty dict of all nodes; a first subscription, and wildcards below, need no
-    dict: a million filters take 700 MB less.
-    """
-
-    __slots__ = ("_children", "_first", "_first_receiver", "_others", "any_level", "any_levels", "groups")
-
-    any_level: _Node | None  # the child for `+`
-    any_levels: _Node | None  # the child for `#`
-    _children: dict[str, _Node]  # the others
-    groups: dict[str, ShareGroup]  # by ShareName
-    _first_receiver: Receiver | None
-    _first: Subscription | None
-    _others: dict[Receiver, Subscription]
-
-    def __init__(self) -> None:
-        self.any_level = None
-        self.any_levels = None
-        self._children = NO_CHILDREN
-        self.groups = NO_GROUPS
-        self._first_receiver = None
-        self._first = None
-        self._others = NO_SUBSCRIPTIONS
-
-    @property
-    def is_empty(self) -> bool:
-        has_children = self._children or self.any_level is not None or self.any_levels is not None
-        return not (has_children or self.has_subscribers)
-
-    def child(self, part: str) -> _Node | None:
-        """The node one level below for a part of a Topic Filter."""
-        if part == "+":
-            return self.any_level
-        if part == "#":
-            return self.any_levels
-        return self._children.get(part)
-
-    def descend(
-        self, level: str, wildcards_count: bool, following: list[_Node], matching: list[_Node]
-    ) -> None:
-        """Add the nodes below for a level of a Topic Name to `following`, that for `#` to `matching`."""
-        child = self._children.get(level)
-        if child is not None:
-            following.append(child)
-        if wildcards_count:
-            if self.any_levels is not None:
-                matching.append(self.any_levels)
-            if self.any_level is not None:
-                following.append(self.any_level)
-
-    def add_child(self, part: str) -> _Node:
-        """Make the node for a part that has none."""
-        child = _Node()
-        if part == "+":
-            self.any_level = child
-        elif part == "#":
-            self.any_levels = child
-        else:
-            if self._children is NO_CHILDREN:
-                self._children = {}
-            self._children[intern(part)] = child
-        return child
-
-    def remove_child(self, part: str) -> None:
-        """Forget the node for a part."""
-        if part == "+":
-            self.any_level = None
-        elif part == "#":
-            self.any_levels = None
-        else:
-            del self._children[part]
-
-    @property
-    def has_subscribers(self) -> bool:
-        return self._first_receiver is not None or bool(self._others or self.groups)
-
-    def put(self, receiver: Receiver, subscription: Subscription) -> bool:
-        """Subscribe; False when it takes the place of the receiver's subscription here."""
-        is_new = receiver is not self._first_receiver and receiver not in self._others
-        if self._first_receiver is receiver or (is_new and self._first_receiver is None):
-            self._first_receiver = receiver
-            self._first = subscription
-        else:
-            if self._others is NO_SUBSCRIPTIONS:
-                self._others = {}
-            self._others[receiver] = subscription
-        return is_new
-
-    def discard(self, receiver: Receiver) -> bool:
-        """Unsubscribe; False when the receiver has no subscription here."""
-        if receiver is self._first_receiver:
-            self._first_receiver = self._first = None
-            return True
-        return self._others.pop(receiver, None) is not None
-
-    @property
-    def subscriptions(self) -> list[tuple[Receiver, Subscription]]:
-        """All subscriptions but the shared ones, and whose they are."""
-        subscriptions = list(self._others.items())
-        if self._first_receiver is not None and self._first is not None:
-            subscriptions.insert(0, (self._first_receiver, self._first))
-        return subscriptions
-
-
 NOWHERE: Final = Route([], [])
 
 
@@ -233,7 +122,7 @@ class Subscriptions:
 
     count: int
     shared_count: int
-    _root: _Node
+    _root: SubscriptionNode
     _routes: dict[str, Route]
     _ages: deque[str]  # names in `_routes`, the oldest first, among some that were forgotten
     _cached: TopicTree[str]  # the names in `_routes`
@@ -256,7 +145,7 @@ class Subscriptions:
         self._cost = 0
         self.count = 0
         self.shared_count = 0
-        self._root = _Node()
+        self._root = SubscriptionNode()
         self._routes = {}
         self._ages = deque()
         self._cached = TopicTree()
@@ -287,13 +176,10 @@ class Subscriptions:
         self._forget_routes(topic_filter)
         return is_new
 
-    def _join(self, node: _Node, share_name: str, receiver: Receiver, subscription: Subscription) -> bool:
-        group = node.groups.get(share_name)
-        if group is None:
-            group = ShareGroup(subscription.options.topic_filter)
-            if node.groups is NO_GROUPS:
-                node.groups = {}
-            node.groups[share_name] = group
+    def _join(
+        self, node: SubscriptionNode, share_name: str, receiver: Receiver, subscription: Subscription
+    ) -> bool:
+        group = node.share_group(share_name, subscription.options.topic_filter)
         before = len(group)
         group.add(receiver, subscription)
         self.shared_count += len(group) - before
@@ -323,7 +209,7 @@ class Subscriptions:
         self._forget_routes(topic_filter)
         return True
 
-    def _leave(self, node: _Node, share_name: str, receiver: Receiver) -> bool:
+    def _leave(self, node: SubscriptionNode, share_name: str, receiver: Receiver) -> bool:
         group = node.groups.get(share_name)
         if group is None:
             return False
@@ -389,7 +275,7 @@ class Subscriptions:
             self._forget_routes(split_share(full_filter)[1])
 
     def _find(self, topic_name: str) -> Route:
-        nodes = self._matching_nodes(topic_name.split("/"))
+        nodes = self._root.matching(topic_name.split("/"))
         if not nodes:
             return NOWHERE
         found: dict[Receiver, list[Subscription]] = {}
@@ -420,31 +306,11 @@ class Subscriptions:
             route = self._shared_routes[matched] = _route_of(found, [])
         return route
 
-    def _group_targets(self, node: _Node, topic_name: str) -> list[GroupTarget]:
+    def _group_targets(self, node: SubscriptionNode, topic_name: str) -> list[GroupTarget]:
         return [
             GroupTarget(group, [one for one in group.receivers if not self._may_receive(one, topic_name)])
             for group in node.groups.values()
         ]
-
-    def _matching_nodes(self, parts: list[str]) -> list[_Node]:
-        """The nodes whose filters match (4.7.1); a wildcard does not stand for a first level with `$`."""
-        matching: list[_Node] = []
-        current = [self._root]
-        wildcards_count = not parts[0].startswith("$")
-        for part in parts:
-            following: list[_Node] = []
-            for node in current:
-                node.descend(part, wildcards_count, following, matching)
-            if not following:
-                return matching
-            wildcards_count = True
-            current = following
-        for node in current:
-            if node.has_subscribers:
-                matching.append(node)
-            if node.any_levels is not None:  # `sport/#` matches `sport` (4.7.1.2)
-                matching.append(node.any_levels)
-        return matching
 
     def _remember(self, topic_name: str, route: Route) -> None:
         """Keep a route; when there is no room, the oldest go. Those that are needed will be found again."""
