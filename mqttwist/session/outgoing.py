@@ -13,7 +13,6 @@ in bytes is still sent, so that one, however large, can always be in flight.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
 from typing import Final
 
 from mqttwist.session import delivery as drop
@@ -23,23 +22,16 @@ from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
 from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
-from mqttwist.session.receiver import Receiver
+from mqttwist.session.sender import Sender
 from mqttwist.session.waiting import QueueLimits, WaitingQueue
-from mqttwist.wire.acknowledge import acknowledge
-from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, Kept, Message
-from mqttwist.wire.packet import MQTT_5, PUBACK, PUBCOMP, PUBREC, PUBREL
-from mqttwist.wire.publish import Publish
+from mqttwist.wire.message import FORM_MQTT_5, Kept, Message
+from mqttwist.wire.packet import MQTT_5, PUBACK, PUBCOMP, PUBREC
 
 PAUSE_NONE: Final = 0
 PAUSE_OFFLINE: Final = 1  # there is no Network Connection
 PAUSE_SEND_QUOTA: Final = 2  # as much is unconfirmed as the receiver or the limit in bytes allows
 PAUSE_TRANSPORT_FULL: Final = 3  # the receiver reads more slowly than we write
 
-# What a Topic Alias adds to a PUBLISH, in bytes: the property, and with it one more byte each of the Property
-# Length and of the Remaining Length at most.
-ALIAS_SIZE: Final = 3 + 1 + 1
-
-PACKET_ID_SIZES: Final = (0, 2, 2)  # bytes of the Packet Identifier, by QoS
 NO_SIZE_QUOTA: Final = 1 << 60
 
 NONE_UNSENT: Final[dict[int, Delivery]] = {}  # in the place of a dict of one's own while there is nothing
@@ -47,15 +39,14 @@ NONE_UNSENT: Final[dict[int, Delivery]] = {}  # in the place of a dict of one's 
 PAUSE_NAMES: Final = ("none", "offline", "send quota", "transport full")
 
 
-class OutgoingFlow(Receiver):
+class OutgoingFlow(Sender):
     """All that is on its way to one client, online or not."""
 
     __slots__ = (
-        "_aliases", "_drops", "_form", "_journal", "_last_drop", "_last_packet_id", "_sid", "_size_quota",
-        "_unsent", "connection", "in_flight", "in_flight_size", "send_quota", "waiting",
+        "_last_packet_id", "_sid", "_size_quota", "_unsent", "in_flight", "in_flight_size", "send_quota",
+        "waiting",
     )  # fmt: skip
 
-    connection: Connection | None
     in_flight: dict[int, Delivery]
     in_flight_size: int  # bytes of the messages that `in_flight` holds
     waiting: WaitingQueue
@@ -63,16 +54,10 @@ class OutgoingFlow(Receiver):
     _unsent: dict[int, Delivery]  # of `in_flight`, what is to be sent again now; the first last
     _size_quota: int  # bytes of messages in flight at which the next one waits
     _last_packet_id: int
-    _aliases: OutboundAliases | None
-    _form: int  # FORM_MQTT_5 or 0
-    _drops: Drops
-    _last_drop: str  # why the last message that was dropped was
-    _journal: Journal | None  # records what happens to messages of QoS 1 and 2
     _sid: int  # our session's number there
 
     def __init__(self, client_id: str, limits: QueueLimits, drops: Drops) -> None:
-        super().__init__(client_id)
-        self.connection = None
+        super().__init__(client_id, drops)
         self.in_flight = {}
         self.in_flight_size = 0
         self.waiting = WaitingQueue(limits)
@@ -80,11 +65,6 @@ class OutgoingFlow(Receiver):
         self._unsent = NONE_UNSENT
         self._size_quota = NO_SIZE_QUOTA
         self._last_packet_id = 0
-        self._aliases = None
-        self._form = 0
-        self._drops = drops
-        self._last_drop = ""
-        self._journal = None
         self._sid = 0
 
     def record(self, journal: Journal, sid: int) -> None:
@@ -274,87 +254,6 @@ class OutgoingFlow(Receiver):
                 self._last_packet_id = packet_id
                 return packet_id
 
-    def _send_publish(
-        self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
-    ) -> int:
-        """Put a PUBLISH with DUP 0 into the outbox; its size in bytes, 0 when it must not be sent."""
-        if self._form and self._looks_different(message, grant):
-            return self._send_adapted(connection, message, grant, qos, packet_id)
-        key = self._form | qos
-        if message.retain and grant.retain_as_published:  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-            key |= FORM_RETAIN
-        if key == message.data_form:
-            head, tail = message.head, message.data
-        else:
-            form = message.form(key)
-            head, tail = form.head, form.tail
-        size = len(head) + len(tail) + PACKET_ID_SIZES[qos]
-        if size > connection.peer_maximum_packet_size:
-            return self._drop(drop.PACKET_TOO_LARGE)
-        if message.expires_at and message.expires_at <= connection.turn.now:
-            return self._drop(drop.EXPIRED)
-        if not qos:
-            connection.send(tail)
-        elif qos == 1 or self._journal is None:
-            connection.send(head)
-            connection.outbox.append(packet_id.to_bytes(2, "big"))
-            connection.outbox.append(tail)
-        else:
-            self._send_when_stored(connection, head + packet_id.to_bytes(2, "big") + tail)
-        connection.metrics.publishes_sent += 1
-        return size
-
-    def _looks_different(self, message: Message, grant: Grant) -> bool:
-        """Whether this receiver, of MQTT 5.0, gets properties that others don't."""
-        return message.message_expiry_interval >= 0 or self._aliases is not None or len(grant.identifiers) > 0
-
-    def _send_adapted(
-        self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
-    ) -> int:
-        """The same for a message that looks different for this receiver: alias, identifiers, time left."""
-        if message.expires_at and message.expires_at <= connection.turn.now:
-            return self._drop(drop.EXPIRED)
-        publish = self._adapt(message, grant, qos, packet_id)
-        encoded = publish.encode(MQTT_5)
-        if len(encoded) > connection.peer_maximum_packet_size:
-            return self._drop(drop.PACKET_TOO_LARGE)
-        if qos == 2 and self._journal is not None:
-            # Without an alias: what is sent meanwhile would use it before the receiver has heard of it.
-            self._send_when_stored(connection, encoded)
-            connection.metrics.publishes_sent += 1
-            return len(encoded)
-        if self._aliases is not None and len(encoded) + ALIAS_SIZE <= connection.peer_maximum_packet_size:
-            publish.topic_alias, known = self._aliases.alias_for(message.topic_name)
-            if known:
-                publish.topic_name = ""
-            encoded = publish.encode(MQTT_5)
-        connection.send(encoded)
-        connection.metrics.publishes_sent += 1
-        return len(encoded)
-
-    def _send_when_stored(self, connection: Connection, packet: bytes) -> None:
-        """Send a packet of QoS 2, whose Packet Identifier the next process must know if we end now.
-
-        Else it could send the message with another one, and the receiver would take it for another message.
-        """
-        journal = self._journal
-        if journal is None:
-            connection.send(packet)
-        else:
-            connection.send_when_stored(packet, journal.latest_frame)
-
-    def _adapt(self, message: Message, grant: Grant, qos: int, packet_id: int) -> Publish:
-        retain = message.retain and grant.retain_as_published
-        publish = Publish(message.topic_name, message.payload, qos, retain, None, packet_id)
-        publish.forwarded = message.forwarded
-        publish.subscription_identifiers = grant.identifiers
-        publish.message_expiry_interval = message.message_expiry_interval
-        if message.expires_at and self.connection is not None:
-            # The time left [MQTT-3.3.2-6]; a clock of fractions must not make it more than it was.
-            left = ceil(message.expires_at - self.connection.turn.now)
-            publish.message_expiry_interval = max(min(left, message.message_expiry_interval), 0)
-        return publish
-
     # Acknowledgements
 
     def acknowledged(self, packet_id: int, packet_type: int, reason_code: int) -> bool:
@@ -414,12 +313,6 @@ class OutgoingFlow(Receiver):
             self.pump()
         elif self.waiting.length:
             self.pump()
-
-    def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> int:
-        encoded = acknowledge(PUBREL, packet_id, reason_code, connection.version)
-        self._send_when_stored(connection, encoded)
-        connection.metrics.others_sent += 1
-        return len(encoded)
 
     # Sending again
 
@@ -520,12 +413,3 @@ class OutgoingFlow(Receiver):
         """A delivery is over."""
         if self._journal is not None:
             self._journal.done(delivery)
-
-    def withdraw_drop(self) -> None:
-        self._drops.withdraw(self.client_id, self._last_drop)
-
-    def _drop(self, reason: str) -> bool:
-        """Count a message that is not sent; False, which is 0 bytes, for the caller to pass on."""
-        self._last_drop = reason
-        self._drops.count(self.client_id, reason)
-        return False
