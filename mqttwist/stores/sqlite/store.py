@@ -5,32 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import Any
 
 from zope.interface import implementer
 
 from mqttwist.session.delivery import Delivery
-from mqttwist.session.grant import Grant
 from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
-from mqttwist.session.rows import RELEASED, RETAIN_AS_PUBLISHED
+from mqttwist.session.rows import RELEASED
 from mqttwist.session.session import Session, Subscription
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.stores.interfaces import IStore
 from mqttwist.stores.sqlite.file import open_store
+from mqttwist.stores.sqlite.objects import Row, body_of, delivery_of, kept_of, subscription_of, will_of
 from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.schema import RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL
-from mqttwist.wire.connect import Will
-from mqttwist.wire.message import Kept, Message
-from mqttwist.wire.packet import PUBACK, PUBCOMP, PUBREC
-from mqttwist.wire.subscribe import SubscriptionOptions
+from mqttwist.wire.message import Kept
 
 CHUNK = 256  # deliveries that are read from the file at a time
 SYNC = ("off", "normal", "full")
 
-_NO_MESSAGE = Message("")
-
-Row = tuple[Any, ...]
+# What a session has before a broker adopts it.
+_NO_LIMITS = QueueLimits(0, 0, False)
+_NO_DROPS = Drops()
 
 
 class _Backlog:
@@ -118,12 +114,10 @@ class SQLiteStore:
         now = self._wall_clock()
         left_at = file.alive_at or now
         sessions: dict[int, Session] = {}
-        limits, drops = QueueLimits(0, 0, False), Drops()
-        for sid, client_id, username, identity, version, expiry_interval, gone_at in file.rows(SESSION):
-            session = sessions[sid] = Session(client_id, limits, drops)
-            session.sid = sid
-            session.username, session.identity = username, identity
-            session.version, session.expiry_interval = version, expiry_interval
+        for row in file.rows(SESSION):
+            session = sessions[row[0]] = Session(row[1], _NO_LIMITS, _NO_DROPS)
+            session.sid, _, session.username, session.identity, session.version, *rest = row
+            session.expiry_interval, gone_at = rest
             # A wall clock that was ahead then must not make it last longer.
             session.gone_at = min(left_at if gone_at is None else gone_at, now) - offset
             if gone_at is None:
@@ -135,7 +129,7 @@ class SQLiteStore:
                 sessions[sid].incoming.restore(packet_id)
         for row in file.rows(WILL):
             if row[0] in sessions:
-                sessions[row[0]].will = _will(row)
+                sessions[row[0]].will = will_of(row)
         for sid, messages, size, _ in file.backlogs():
             if sid in sessions:
                 sessions[sid].outgoing.waiting.take_up(_Backlog(self, sid), messages, size)
@@ -146,25 +140,20 @@ class SQLiteStore:
             session = sessions.get(sid)
             if session is None:
                 continue
-            for _, topic_filter, options, identifier in rows:
-                session.subscriptions[topic_filter] = Subscription(
-                    SubscriptionOptions.from_byte(topic_filter, options), identifier
-                )
+            for row in rows:
+                session.subscriptions[row[1]] = subscription_of(row)
 
     def retained(self) -> Iterator[Kept]:
         offset = self.journal.offset
         for row in self.file.rows(RETAINED):
-            topic_name, qos, interval, expires_at, properties, payload, publisher, number = row
-            message = _message((topic_name, qos, 1, interval, expires_at, properties, payload), offset)
-            kept = self._kept[topic_name] = Kept(message, publisher)
-            kept.number = number
+            kept = self._kept[row[0]] = kept_of(row, offset)
             yield kept
 
     def _place(self, name: str) -> Kept | None:
         """The place that a delivery stands for, if it is still there: `rows.delivery_row` has named it."""
         number, _, topic_name = name.partition(" ")
         kept = self._kept.get(topic_name)
-        return kept if kept is not None and kept.number == int(number) else None
+        return kept if kept is not None and kept.number == int(number) and kept.message is not None else None
 
     @property
     def retained_count(self) -> int:
@@ -178,26 +167,10 @@ class SQLiteStore:
 
     def delivery(self, row: Row, body: Row | None) -> Delivery | None:
         """A delivery as it was recorded; None, and it is forgotten, if its message can't be had any more."""
-        sid, position, mid, qos, packet_id, state, granted, identifiers, share, place, size = row
-        grant = Grant(
-            granted & 3,
-            bool(granted & RETAIN_AS_PUBLISHED),
-            tuple(int(number) for number in identifiers.split(",")) if identifiers else (),
-            share,
-        )
-        message = None if body is None else _message(body[1:], self.journal.offset)
-        if message is not None:
-            message.mid = mid
-        kept = self._place(place) if place else None
-        delivery = Delivery(message or _NO_MESSAGE, grant, kept)
-        delivery.message = message
-        delivery.qos = qos
-        delivery.sid, delivery.position = sid, position
-        delivery.packet_id = packet_id
-        delivery.size = size
-        if state:
-            delivery.awaiting = PUBCOMP if state == RELEASED else PUBACK if qos == 1 else PUBREC
-        if message is None and (kept is None or kept.message is None) and state != RELEASED:
+        message = None if body is None else body_of(body, self.journal.offset)
+        place, progress = row[9], row[5]
+        delivery = delivery_of(row, message, self._place(place) if place else None)
+        if message is None and delivery.kept is None and progress != RELEASED:
             self.journal.done(delivery)
             return None
         return delivery
@@ -226,22 +199,3 @@ class SQLiteStore:
 
     def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
         self.journal.retained_changed(topic_name, kept)
-
-
-def _message(row: Row, offset: float) -> Message:
-    """What `rows.body_row` has written, without its number."""
-    topic_name, qos, retain, interval, expires_at, properties, payload = row
-    message = Message(topic_name, payload, qos, bool(retain))
-    message.forwarded = properties
-    message.message_expiry_interval = interval
-    message.expires_at = expires_at - offset if expires_at else 0.0
-    return message
-
-
-def _will(row: Row) -> Will:
-    _, topic_name, qos, retain, delay, interval, encoded, payload = row
-    message = _message((topic_name, qos, retain, interval, 0.0, encoded, payload), 0.0)
-    properties = message.properties
-    if delay:
-        properties.will_delay_interval = delay
-    return Will(topic_name, payload, qos, bool(retain), properties)
