@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -17,6 +18,7 @@ from mqttwist.stores.sqlite.store import SQLiteStore
 
 log = Logger(namespace="mqttwist.store")
 
+REPORT = 600.0  # seconds between two lines of the log about a store that is written to
 SIGN_OF_LIFE = 1.0  # seconds; sessions and wills count their time from the last one if the broker is killed
 
 
@@ -35,6 +37,9 @@ class Storage:
         self._writer = StoreWriter(store, broker, reactor)
         self._alive = LoopingCall(self._touch)
         self._alive.clock = reactor
+        self._reports = LoopingCall(self._report)
+        self._reports.clock = reactor
+        self._reported = StoreCounters()  # what they were at the last report
         self._users = 0
         self._is_restored = False
         self._closing: list[Deferred[None]] = []  # who waits until it is closed
@@ -88,6 +93,7 @@ class Storage:
         )
         self._writer.start()
         self._alive.start(SIGN_OF_LIFE)
+        self._reports.start(REPORT, now=False)
 
     def close(self) -> Deferred[None]:
         """Nobody else needs it: store what is left and let go of the file. Fires when that is done."""
@@ -101,8 +107,9 @@ class Storage:
         return closed
 
     def _closed(self, result: None) -> None:
-        if self._alive.running:
-            self._alive.stop()
+        for loop in (self._alive, self._reports):
+            if loop.running:
+                loop.stop()
         self._store.close()
         counters = self.counters
         log.info(
@@ -123,6 +130,25 @@ class Storage:
             self._open()
         except Exception:
             log.failure("Cannot open the store {path} again", path=self._store.path)
+
+    def _report(self) -> None:
+        """Say what was written since the last time, if anything was."""
+        now, before = self.counters, self._reported
+        self._reported = replace(now)
+        commits = now.frames - before.frames
+        if commits or now.last_error:
+            log.info(
+                "Store {path}: {rate:.1f} commits/s of {mean:.1f} ms in the last {seconds:g} s; "
+                "{file:.1f} MB, WAL {wal:.1f} MB, {pending:.1f} MB not stored yet{error}",
+                path=self._store.path,
+                rate=commits / REPORT,
+                mean=1000 * (now.commit_seconds - before.commit_seconds) / (commits or 1),
+                seconds=REPORT,
+                file=now.file_size / 1e6,
+                wal=now.wal_size / 1e6,
+                pending=self.pending_bytes / 1e6,
+                error=f"; failing: {now.last_error}" if now.last_error else "",
+            )
 
     def _touch(self) -> None:
         with suppress(OSError):  # the writer says what is wrong with the disk

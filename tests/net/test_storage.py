@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from mqttwist.broker.broker import Broker, accept_everybody
 from mqttwist.net.protocol import MQTTServerFactory
 from mqttwist.net.service import BrokerService
-from mqttwist.net.storage import SIGN_OF_LIFE, Storage
+from mqttwist.net.storage import REPORT, SIGN_OF_LIFE, Storage
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.stores.sqlite.lock import StoreError
 from mqttwist.wire.acknowledge import PubAck
@@ -116,6 +116,18 @@ class StorageTests(StoredTestCase):
         for _ in range(3):
             self.run_for(SIGN_OF_LIFE)
         self.assertEqual(len(tries), 3)
+
+    def test_reports(self) -> None:
+        """Every ten minutes in which something was stored, a line of the log tells how much."""
+        self.storage.open()
+        self.promise()
+        self.write()
+        for _ in range(2):
+            self.run_for(REPORT)
+        (line,) = self.lines("commits/s")
+        self.assertIn(
+            "0.0 commits/s of 1.0 ms in the last 600 s; 0.0 MB, WAL 0.0 MB, 0.0 MB not stored", line
+        )
 
     def test_the_log_at_the_end(self) -> None:
         """The log sums up what was written."""
