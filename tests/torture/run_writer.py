@@ -36,6 +36,7 @@ async def writer(stage: Stage) -> dict[str, float | int | str]:
     stage.extra_faults += unexpected_disconnects(stage.site.history)
     if gap > LONGEST_PAUSE:
         stage.extra_faults.append(Fault("pause", f"{gap:.2f} s without an acknowledgement"))
+    await stage.kill_and_start()  # what was acknowledged must be in the file, not only in the memory
     offline.stay()
     await stage.see_the_end([*online, offline])
     return {
