@@ -239,7 +239,7 @@ class _WriterProtocol(ProcessProtocol):
 
     def __init__(self, owner: StoreWriter, clock: IReactorTime) -> None:
         self.is_ready = False
-        self._is_ending = False
+        self._takes_input = True
         self._has_ended = False
         self._owner = owner
         self._clock = clock
@@ -250,15 +250,19 @@ class _WriterProtocol(ProcessProtocol):
         return None if self.transport is None else cast("int | None", self.transport.pid)
 
     def send(self, frame: bytes) -> None:
-        self.transport.writeToChild(0, frame)
+        if self._takes_input:
+            self.transport.writeToChild(0, frame)
 
     def end(self) -> None:
         """At the end of its input it ends by itself; it notes that this was in order."""
-        if self._is_ending:
-            return
-        self._is_ending = True
-        self.transport.writeToChild(0, GOODBYE)
-        self.transport.closeChildFD(0)
+        if self._takes_input:
+            self._takes_input = False
+            self.transport.writeToChild(0, GOODBYE)
+            self.transport.closeChildFD(0)
+
+    def inConnectionLost(self) -> None:  # noqa: N802 - Twisted's
+        """It is dying: what can't be sent any more is sent to the next one."""
+        self._takes_input = False
 
     def outReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's
         *lines, self._said = (self._said + data).split(b"\n")

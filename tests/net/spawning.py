@@ -73,6 +73,11 @@ class PlayedWriter:
     def _say(self, line: str) -> None:
         self._protocol.outReceived(line.encode() + b"\n")
 
+    def begin_to_die(self) -> None:
+        """Its pipes are gone; why it has ended is not known yet."""
+        self.is_closed = True
+        self._protocol.inConnectionLost()
+
     def die(self) -> None:
         """End by a signal; what has come and was not answered is lost."""
         if self.is_alive:

@@ -122,6 +122,20 @@ class DeathTests(WriterTestCase):
         self.assertIn(DONE, publisher.take())
         self.assertStoredAfterStop("a", "b")
 
+    def test_between_its_end_and_the_word_of_it(self) -> None:
+        """What changes while a writer is dying goes to the next one; so does the wish to stop."""
+        self.writer.begin_to_die()
+        publisher = self.promise("a")
+        self.run_for()
+        closed = self.storage.close()
+        self.writer.die()
+        self.run_for(1)
+        self.assertEqual((self.counters.starts, self.writer.arrived), (2, [1]))
+        self.write()
+        self.assertIn(DONE, publisher.take())
+        self.successResultOf(closed)
+        self.assertStored("a")
+
     def assertStoredAfterStop(self, *topics: str) -> None:  # noqa: N802
         self.successResultOf(self.storage.close())
         self.assertStored(*topics)
