@@ -90,7 +90,7 @@ class LinearTimeTests(SynchronousTestCase):
 
 
 class ProgramTests(SynchronousTestCase):
-    def run_program(self, power: float, *known: str) -> tuple[int, str]:
+    def run_program(self, power: float) -> tuple[int, str]:
         """The exit status, and what it prints, of one case whose cost grows with that power of its size."""
         self.patch(sys, "path", [str(BENCHMARKS), *sys.path])
         linear = importlib.import_module("linear")
@@ -106,7 +106,6 @@ class ProgramTests(SynchronousTestCase):
         self.addCleanup(gc.enable)
         self.patch(linear, "time", SimpleNamespace(thread_time=lambda: now))
         self.patch(linear, "CASES", {"the case": (case, 800)})
-        self.patch(linear, "NOT_LINEAR_YET", set(known))
         self.patch(sys, "argv", ["linear.py"])
         output = StringIO()
         self.patch(sys, "stdout", output)
@@ -124,9 +123,3 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(status, 1)
         self.assertIn(" 2.00 ", output)
         self.assertIn("the case !", output)
-
-    def test_known(self) -> None:
-        """What is known to be so is shown, and no error."""
-        status, output = self.run_program(2, "the case")
-        self.assertEqual(status, 0)
-        self.assertIn("the case (known)", output)
