@@ -127,12 +127,11 @@ class StoreWriter:
         self._process = process = _WriterProtocol(self, self._reactor)
         lock = self._store.file.lock_fd
         options = (self._store.path, "--sync", self._store.sync, "--lock-fd", str(lock))
-        path = os.pathsep.join([str(Path(mqttwist.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
         self._reactor.spawnProcess(
             process,
             sys.executable,
-            [sys.executable, "-m", WRITER, *options],
-            env={**os.environ, "PYTHONPATH": path},
+            [sys.executable, "-P", "-m", WRITER, *options],
+            env={**os.environ, "PYTHONPATH": _module_path(os.environ.get("PYTHONPATH", ""))},
             childFDs={0: "w", 1: "r", 2: "r", lock: lock},
         )
 
@@ -230,6 +229,15 @@ class StoreWriter:
     def _end(self) -> None:
         if self._process is not None:
             self._process.end()
+
+
+def _module_path(inherited: str) -> str:
+    """This package's place, then what is `inherited`: without empty entries, which mean the run directory.
+
+    A file that happens to lie there must not be taken for a module; `-P` keeps it out for the same reason.
+    """
+    own = str(Path(mqttwist.__file__).parent.parent)
+    return os.pathsep.join([own, *(entry for entry in inherited.split(os.pathsep) if entry)])
 
 
 class _WriterProtocol(ProcessProtocol):

@@ -20,9 +20,10 @@ class PlayedWriter:
     If it is `prompt`, it ends as soon as its input does, else when `end` is called.
     """
 
-    def __init__(self, protocol: Any, arguments: list[str], pid: int) -> None:
+    def __init__(self, protocol: Any, arguments: list[str], pid: int, env: dict[str, str]) -> None:
         self.pid = pid
         self.arguments = arguments
+        self.env = env
         self.fault = ""
         self.is_alive = True
         self.was_goodbye = False
@@ -31,7 +32,7 @@ class PlayedWriter:
         self.is_closed = False
         self._protocol = protocol
         self._received = b""
-        path, sync = arguments[3], arguments[5]
+        path, sync = arguments[4], arguments[6]
         self.database = Database(path, sync)
         protocol.makeConnection(self)
 
@@ -124,11 +125,11 @@ class SpawningReactor(MemoryReactorClock):
         protocol: Any,
         executable: str,
         args: list[str],
-        env: object,
+        env: dict[str, str],
         childFDs: object,  # noqa: N803
     ) -> PlayedWriter:
         """Start a writer."""
-        writer = PlayedWriter(protocol, args, 1000 + len(self.spawned))
+        writer = PlayedWriter(protocol, args, 1000 + len(self.spawned), env)
         writer.prompt = self.prompt
         self.spawned.append(writer)
         if self.prompt:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
+import mqttwist
 from mqttwist.net.store_process import RETRY, WRITER
 from mqttwist.wire.acknowledge import PubAck
 from tests.net.stored import StoredTestCase
@@ -36,9 +39,18 @@ class RunningTests(WriterTestCase):
     def test_the_process(self) -> None:
         """It is this interpreter with the writer's module, the path, the level and the lock's descriptor."""
         lock = str(self.store.file.lock_fd)
-        expected = [sys.executable, "-m", WRITER, str(self.path), "--sync", "off", "--lock-fd", lock]
-        self.assertEqual(self.writer.arguments, expected)
+        options = [str(self.path), "--sync", "off", "--lock-fd", lock]
+        self.assertEqual(self.writer.arguments, [sys.executable, "-P", "-m", WRITER, *options])
         self.assertEqual(self.storage.writer_pid, self.writer.pid)
+
+    def test_where_it_finds_modules(self) -> None:
+        """Where this package is, then where PYTHONPATH says, and never in the run directory."""
+        own = str(Path(mqttwist.__file__).parent.parent)
+        for inherited, expected in (("", [own]), (os.pathsep, [own]), ("/a::/b:", [own, "/a", "/b"])):
+            self.patch(os, "environ", {"PYTHONPATH": inherited})
+            self.writer.die()
+            self.run_for(1)
+            self.assertEqual(self.writer.env["PYTHONPATH"].split(os.pathsep), expected)
 
     def test_a_frame(self) -> None:
         """A frame is sent once; when it is committed the acknowledgement goes out."""
