@@ -41,7 +41,7 @@ class Database:
         """
         if sync.lower() not in SYNC:  # SQLite would not say a word
             raise ValueError(f"{sync!r} is none of {', '.join(SYNC)}")
-        self.path = path
+        self.path = os.path.realpath(path)  # beside which SQLite has the WAL
         self.last_frame = 0
         self._last_at = 0.0
         self._sync = sync

@@ -14,18 +14,15 @@ from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.sql import Meta
 from mqttwist.stores.sqlite.versions import checked, make, statements
 
-ELSEWHERE: Final = frozenset(
-    (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_PERM,
-    )
+DAMAGE: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+"""What SQLite says of a file that is damaged. All else does not lie in what the file holds."""
+
+OF_FORMAT: Final = ("unsupported file format", "no such table", "no such column")
+"""How the texts begin of damages for which SQLite has no code but SQLITE_ERROR."""
+
+OF_RIGHTS: Final = frozenset(
+    (sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
 )
-"""Faults that do not lie in what the file holds."""
 
 
 def open_store(
@@ -40,9 +37,11 @@ def open_store(
 
     Another broker may hold the store; `wait` is for how many seconds to wait until it is gone. `notice` is
     called with a line for the log for each damage that is found. A file that is damaged is moved aside, to
-    PATH.damaged-YYYYmmdd-HHMMSS (UTC), and a new one begun. Raises `StoreError`.
+    PATH.damaged-YYYYmmdd-HHMMSS (UTC), and a new one begun. Where `path` is a symbolic link, all of this is
+    about the file that it leads to. Raises `StoreError`.
     """
-    folder = os.path.dirname(path) or "."
+    path = os.path.realpath(path)  # beside which SQLite has its other files
+    folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise StoreError(f"{path}: there is no directory {folder}")
     try:
@@ -52,8 +51,10 @@ def open_store(
         except BaseException:
             os.close(lock.fd)
             raise
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, Damaged) as error:
         raise StoreError(f"{path}: {error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {_in_words(error)}") from error
     alive_at = None if is_new else max(lock.touched_at or 0.0, meta.last_at)
     return StoreFile(path, connection, lock.fd, notice, meta.last_frame, alive_at, bool(meta.clean), now)
 
@@ -90,10 +91,9 @@ def _open(
         connection.execute("PRAGMA query_only = ON")
     except sqlite3.DatabaseError as error:
         connection.close()
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # none: a text that is not UTF-8
-        if code & 0xFF in ELSEWHERE:
-            raise
-        raise Damaged(str(error)) from error
+        if _code(error) in DAMAGE or str(error).startswith(OF_FORMAT):
+            raise Damaged(str(error)) from error
+        raise
     except UnicodeDecodeError as error:
         # SQLite's text of an error had a part of the file in it.
         connection.close()
@@ -102,6 +102,19 @@ def _open(
         connection.close()
         raise
     return connection, is_new, meta
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code. Python itself raises without one for a text that is not UTF-8."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+
+
+def _in_words(error: sqlite3.Error) -> str:
+    """One line for a person."""
+    name = getattr(error, "sqlite_errorname", "no code")
+    if _code(error) in OF_RIGHTS:
+        return f"{error} ({name}): does the file, with its -wal and -shm, belong to the broker's user?"
+    return f"{error} ({name})"
 
 
 def _size(path: str) -> int:

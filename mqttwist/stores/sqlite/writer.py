@@ -75,7 +75,7 @@ class Writer:
         try:
             self._database.commit(frames)
             seconds = monotonic() - began
-            file, wal = self._database.sizes()
+            file, wal = self._database.sizes()  # what is in a file that was taken away is not on the disk
         except Exception as error:
             self._failed(number, error)
         else:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 
+from mqttwist.stores.sqlite import file as file_module
 from mqttwist.stores.sqlite import versions
+from mqttwist.stores.sqlite.damage import check_wal
 from mqttwist.stores.sqlite.database import Database
 from mqttwist.stores.sqlite.file import open_store
 from mqttwist.stores.sqlite.lock import StoreError
@@ -96,6 +98,30 @@ class OpenTests(FileCase):
         os.mkdir(self.path)
         self.assertIn("directory", self.refusal())
 
+    def test_a_symbolic_link(self) -> None:
+        """A store may be named by a link: the lock is beside the file, so that both names are one store."""
+        self.make(puts(rows_of(1)))
+        real = self.path
+        os.mkdir(self.folder / "etc")
+        self.path = str(self.folder / "etc" / "link.db")
+        os.symlink(real, self.path)
+        file = self.open()
+        self.assertEqual((file.path, os.listdir(self.folder / "etc")), (real, ["link.db"]))
+        self.path = real
+        self.assertIn("in use", self.refusal())
+        self.assertEqual(file.last_frame, 1)
+
+    def test_a_link_to_what_is_damaged(self) -> None:
+        """The damaged file is moved aside, not the link, which leads to the new one."""
+        real = self.path
+        self.path = str(self.folder / "link.db")
+        os.symlink(real, self.path)
+        with open(real, "wb") as damaged:
+            damaged.write(b"x" * 8192)
+        self.open()
+        self.assertTrue(os.path.islink(self.path))
+        self.assertEqual(self.files(), {"store.db", "store.db.lock", "link.db", ASIDE})
+
     def test_killed_while_it_was_made(self) -> None:
         """A file without tables, as a broker leaves it that is killed while it makes one, is a new one."""
         self.run_sql("PRAGMA journal_mode = WAL")
@@ -107,6 +133,49 @@ class OpenTests(FileCase):
         self.run_sql("CREATE TABLE bookmarks (url)")
         self.assertIn("another program", self.refusal())
         self.assertEqual(self.files(), {"store.db", "store.db.lock"})
+
+
+class FaultTests(FileCase):
+    """Which of SQLite's faults make a store begin anew."""
+
+    def break_sqlite(self, code: int, name: str) -> None:
+        """Have SQLite fail with a code while the file is looked at."""
+
+        def check(*arguments: object) -> None:
+            error = sqlite3.OperationalError("it does not work")
+            error.sqlite_errorcode, error.sqlite_errorname = code, name
+            raise error
+
+        self.patch(file_module, "check_wal", check)
+
+    def test_what_is_no_damage(self) -> None:
+        """A fault that is not in what the file holds is told, and the file stays: it may be whole."""
+        self.make(puts(rows_of(1)))
+        before = self.files()
+        names = (
+            "ABORT AUTH BUSY CANTOPEN ERROR FULL INTERNAL INTERRUPT IOERR LOCKED MISUSE NOLFS NOMEM PERM"
+            " PROTOCOL READONLY READONLY_CANTLOCK READONLY_RECOVERY IOERR_READ CONSTRAINT TOOBIG"
+        )
+        for name in (f"SQLITE_{name}" for name in names.split()):
+            self.break_sqlite(getattr(sqlite3, name), name)
+            self.assertIn(f"{self.path}: it does not work ({name})", self.refusal())
+            self.assertEqual(self.files(), before, name)
+
+    def test_rights(self) -> None:
+        """When the file or what is beside it belongs to another user, the text says where to look."""
+        self.make([])
+        self.break_sqlite(sqlite3.SQLITE_READONLY_CANTLOCK, "SQLITE_READONLY_CANTLOCK")
+        self.assertIn("does the file, with its -wal and -shm, belong to the broker's user?", self.refusal())
+
+    def test_what_is_damage(self) -> None:
+        """A file that is damaged, or no database at all, is moved aside."""
+        for name in ("SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_NOTADB"):
+            self.make([])
+            self.break_sqlite(getattr(sqlite3, name), name)
+            # It fails for the new one as well, which ends the attempt.
+            self.assertRaises(StoreError, open_store, self.path, 0.0, self.notices.append, now=lambda: NOW)
+            self.assertIn(ASIDE, "".join(self.notices))
+            self.patch(file_module, "check_wal", check_wal)
 
 
 class VersionTests(FileCase):

@@ -86,6 +86,19 @@ class ProcessTests(WriterCase):
         writer.send(frame(2))
         self.assertEqual((writer.end(), self.numbers()), (0, [1, 2]))
 
+    def test_a_symbolic_link(self) -> None:
+        """What is committed through a link is said to be committed, and is in the file."""
+        self.open().close()
+        real, self.path = self.path, str(self.folder / "link")
+        os.symlink(real, self.path)
+        writer = self.start()
+        self.assertEqual(writer.line(), ["ready", "0"])
+        writer.send(frame(1))
+        self.assertEqual(writer.line()[:2], ["committed", "1"])
+        writer.end()
+        self.path = real
+        self.assertEqual(self.numbers(), [1])
+
     def test_sent_again(self) -> None:
         """A frame that is there already is answered as committed, by another process too."""
         writer = self.started()
