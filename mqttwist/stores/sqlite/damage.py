@@ -39,13 +39,18 @@ def free_name(path: str, now: float) -> str:
     return free
 
 
+def make_file(path: str) -> int:
+    """A descriptor of a new file for its owner alone. Raises `OSError`, also if there is one."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+
+
 def keep_copy(connection: sqlite3.Connection, path: str, now: float) -> str:
     """Copy the file as it is, damage and all, to a name that is returned.
 
     Raises `OSError`, `sqlite3.Error`.
     """
     copy = free_name(path, now)
-    os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(make_file(copy))
     with contextlib.closing(sqlite3.connect(copy)) as target:
         connection.backup(target)
     return copy
@@ -56,14 +61,17 @@ def check_wal(
 ) -> None:
     """Copy what the WAL holds into the file; keep a copy and give notice if not all of it can be read.
 
+    The WAL begins anew then, so that the same damage is found once, unless somebody reads the file meanwhile.
     Raises `sqlite3.Error`, `OSError`.
     """
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()
     _, sound, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if is_damaged(path + "-wal", page_size, max(0, sound)):
         copy = keep_copy(connection, path, now())
-        shutil.copyfile(path + "-wal", copy + "-wal")
+        with open(path + "-wal", "rb") as wal, open(make_file(copy + "-wal"), "wb") as target:
+            shutil.copyfileobj(wal, target)
         notice(f"{path}-wal is damaged: the last changes are lost; a copy is kept as {copy} with its -wal")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def check_structure(

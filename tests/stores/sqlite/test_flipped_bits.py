@@ -143,6 +143,39 @@ class FlippedBitsTests(StoreCase):
                 self.assertEqual(self.notices, [])
         self.assertGreater(len(counts), 10)
 
+    def test_a_wal_that_is_damaged_is_told_once(self) -> None:
+        """The next starts do not find the same damage again; the copies are their owner's alone."""
+        self.addCleanup(os.umask, os.umask(0))
+        self.open().close()
+        database = Database(self.path, "off")
+        self.addCleanup(database.close, False)
+        for number in range(1, 11):
+            database.commit([Frame(number, NOW, puts({"received": [(number, 1)]}))])
+        data, wal = Path(self.path).read_bytes(), bytearray(Path(self.path + "-wal").read_bytes())
+        database.close(False)
+        for place in (100, len(wal) // 2, 3):  # in the first frame, in a later one, in the head
+            self.clear()
+            spoilt = bytearray(wal)
+            spoilt[place] ^= 1
+            Path(self.path).write_bytes(data)
+            Path(self.path + "-wal").write_bytes(spoilt)
+            contents = []
+            for _ in range(3):
+                file = self.open()
+                contents.append(self.content(file))
+                # A broker that is killed leaves its WAL: so does this one.
+                left = {end: Path(self.path + end).read_bytes() for end in ("", "-wal")}
+                file.close()
+                for end, what in left.items():
+                    Path(self.path + end).write_bytes(what)
+            self.assertEqual(contents[1:], contents[:1] * 2)
+            self.assertEqual(len(self.notices), 1, self.notices)
+            copies = sorted(name for name in os.listdir(self.folder) if "damaged" in name)
+            self.assertEqual(len(copies), 2, copies)
+            self.assertEqual((self.folder / copies[1]).read_bytes(), bytes(spoilt))
+            modes = {(self.folder / name).stat().st_mode & 0o777 for name in copies}
+            self.assertEqual(modes, {0o600})
+
     def put_by(self, frame: Frame, name: str) -> list[Row]:
         """The rows that a frame puts into a table."""
         return [row for index, rows, _ in frame.changes if TABLES[index].name == name for row in rows]
