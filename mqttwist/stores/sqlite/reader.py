@@ -9,7 +9,7 @@ from marshal import dumps
 from typing import NamedTuple
 from zlib import crc32
 
-from mqttwist.stores.sqlite.damage import repair, writing
+from mqttwist.stores.sqlite.damage import repair
 from mqttwist.stores.sqlite.schema import MESSAGE, QUEUE, RECEIVED, SESSION, SUBSCRIPTION, WILL, Row, Table
 from mqttwist.stores.sqlite.sql import LENIENT, UNREADABLE, is_sound, select
 
@@ -136,18 +136,6 @@ class StoreFile:
         places = self._connection.execute("SELECT count(*), total(mid) FROM queue WHERE mid > 0").fetchone()
         bodies = self._connection.execute("SELECT count(*), total(mid) FROM message").fetchone()
         return bool(places == bodies)
-
-    def remove_orphans(self) -> int:
-        """Remove the bodies that wait nowhere, which only damage or a bug leaves; return how many.
-
-        Takes seconds for a million; to be called before the writer runs. Raises `sqlite3.Error`.
-        """
-        if self._each_body_once():
-            return 0
-        with writing(self._connection):
-            return self._connection.execute(
-                "DELETE FROM message WHERE mid NOT IN (SELECT mid FROM queue WHERE mid > 0)"
-            ).rowcount
 
     def backlog(self, sid: int, after_position: int, limit: int) -> list[tuple[Row, Row | None]]:
         """At most `limit` rows that wait for a session after a position, in order, each with its body.

@@ -6,7 +6,7 @@ import sqlite3
 
 from mqttwist.stores.sqlite.database import Database
 from mqttwist.stores.sqlite.reader import StoreFile
-from mqttwist.stores.sqlite.schema import MESSAGE, QUEUE, SESSION, SUBSCRIPTION, TABLES, Frame
+from mqttwist.stores.sqlite.schema import MESSAGE, SESSION, SUBSCRIPTION, TABLES, Frame
 from tests.stores.sqlite.support import NOW, StoreCase, body, puts, queued, rows_of
 
 
@@ -172,13 +172,3 @@ class QueueTests(ReaderCase):
         """What is left of a session that is gone keeps its number from being given again."""
         self.make(puts({"received": [(77, 1)], "session": rows_of(3)["session"]}))
         self.assertEqual(self.open().highest(), (77, 0, 0))
-
-    def test_orphans(self) -> None:
-        """Bodies that no queue holds are removed, those that one holds are not."""
-        waiting = [queued(n, n) for n in (2, 4)] + [queued(5, 4, 2)]
-        self.make(puts({"queue": waiting, "message": [body(n) for n in range(1, 6)]}))
-        file = self.open()
-        self.assertEqual(file.remove_orphans(), 3)
-        self.assertEqual(list(file.rows(MESSAGE)), [body(2), body(4)])
-        self.assertEqual(list(file.rows(QUEUE)), waiting)
-        self.assertEqual(file.remove_orphans(), 0)
