@@ -190,6 +190,8 @@ class Options(usage.Options, AuthOptionMixin):
             raise usage.UsageError(f"--sync must be one of {', '.join(SYNC)}, not {self['sync']!r}")
         if not self["store"]:
             raise usage.UsageError("--store must be a file, or memory:")
+        if self["store"] == f":{MEMORY}":  # in SQLite it is the name of no file
+            raise usage.UsageError(f"--store :{MEMORY} is no file; for memory say --store {MEMORY}")
         self["settings"] = Settings(**{row.name: self[option_name(row)] for row in fields(Settings)})
         for endpoint in self["listen"]:
             self._check_endpoint(endpoint)

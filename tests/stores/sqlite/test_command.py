@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from mqttwist.__main__ import main
 from mqttwist.stores.sqlite.database import Database
 from mqttwist.stores.sqlite.schema import TABLES, Frame
+from mqttwist.tap import Options
 from tests.stores.sqlite.support import BOUND, NOW, ROOT, body, puts, queued, rows_of
 from tests.stores.sqlite.test_reader import ReaderCase
 
@@ -183,6 +186,13 @@ class DumpTests(CommandCase):
         self.run_command("dump")
         rows = [json.loads(line) for line in self.stdout.getvalue().splitlines()][1:]
         self.assertEqual([row.get("damaged", False) for row in rows], [False, True])
+
+
+class OptionTests(SynchronousTestCase):
+    def test_no_file(self) -> None:
+        """What SQLite calls `:memory:` can't be shared with the writer; `--store` says what to write."""
+        error = self.assertRaises(SystemExit, Options().parseOptions, ["--store", ":memory:"])
+        self.assertIn("--store :memory: is no file; for memory say --store memory:", str(error))
 
 
 class MainTests(CommandCase):
