@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorTime
 from twisted.internet.process import reapAllProcesses
 from twisted.internet.protocol import ProcessProtocol
@@ -29,6 +31,7 @@ GATHER = 0.25  # of the time of a commit, for which changes gather if some came 
 GATHER_LIMIT = 0.002  # seconds, at most
 REAP = 0.05  # seconds between two looks whether a writer that has closed its output is gone
 RETRY = 1.0  # seconds until a frame that could not be stored is sent again
+PATIENCE = 15.0  # seconds without a commit after which a broker that stops gives up what is not stored
 WRITER = "mqttwist.stores.sqlite.writer"
 
 
@@ -37,7 +40,8 @@ class StoreCounters:
     """What the writer has done so far: plain numbers, to be read at any time.
 
     `commit_seconds` is the time of all commits together, `file_size` and `wal_size` are bytes. `last_error`
-    is what was last said of a frame that could not be stored, "" when the last one could.
+    is what was last said of a frame that could not be stored, or of a writer that could not be started, ""
+    when the last frame could be stored.
     """
 
     frames: int = 0
@@ -53,7 +57,8 @@ class StoreWriter:
     """Feeds a writer process with the frames of the store's journal, and tells the broker what is stored.
 
     A writer that dies is started again, and is sent the frame again that was not confirmed; its number says
-    whether it had been stored all the same. `reactor` spawns processes and calls later.
+    whether it had been stored all the same. One that can't be started is tried again, less and less
+    often. `reactor` spawns processes and calls later.
     """
 
     def __init__(self, store: SQLiteStore, broker: Broker, reactor: Any) -> None:
@@ -69,6 +74,7 @@ class StoreWriter:
         self._restart_after = RESTART
         self._pause = 0.0  # seconds from now until the next frame goes off
         self._stopped: Deferred[None] | None = None
+        self._patience: IDelayedCall | None = None  # it ends when nothing is stored any more
         self._gives_up = False  # stopped, though there is a frame that could not be stored
 
     @property
@@ -80,15 +86,23 @@ class StoreWriter:
         """Spawn the process; from now on the journal is stored."""
         self._stopped = None
         self._gives_up = False
+        self._restart_after = RESTART
         self._spawn()
         self._store.journal.sink = self._store_frame
         self._store.journal.soon = self._seal_soon
         self._seal_soon()  # what has gathered up to now
 
     def stop(self) -> Deferred[None]:
-        """Store what is left, and end the process: fires when it has ended."""
+        """Store what is left, and end the process: fires when it has ended.
+
+        It fires as well, and the log says what is lost, if the disk fails, if a writer ends before it has
+        opened the file, or after `PATIENCE` without a commit; a writer that hangs is killed then.
+        """
         if self._stopped is None:
             self._stopped = Deferred()
+            self._patience = self._reactor.callLater(PATIENCE, self._lose_patience, self._stopped)
+            if self._process is None and self._again is not None:
+                self._again.reset(0)
             self._end_if_idle()
         return self._stopped
 
@@ -127,13 +141,16 @@ class StoreWriter:
         self._process = process = _WriterProtocol(self, self._reactor)
         lock = self._store.file.lock_fd
         options = (self._store.path, "--sync", self._store.sync, "--lock-fd", str(lock))
-        self._reactor.spawnProcess(
-            process,
-            sys.executable,
-            [sys.executable, "-P", "-m", WRITER, *options],
-            env={**os.environ, "PYTHONPATH": _module_path(os.environ.get("PYTHONPATH", ""))},
-            childFDs={0: "w", 1: "r", 2: "r", lock: lock},
-        )
+        try:
+            self._reactor.spawnProcess(
+                process,
+                sys.executable,
+                [sys.executable, "-P", "-m", WRITER, *options],
+                env={**os.environ, "PYTHONPATH": _module_path(os.environ.get("PYTHONPATH", ""))},
+                childFDs={0: "w", 1: "r", 2: "r", lock: lock},
+            )
+        except Exception as error:  # too many open files, no memory
+            self.ended(process, f"{type(error).__name__}: {error}")
 
     def ready(self, last_frame: int) -> None:
         """The process has opened the file, in which `last_frame` is the last one."""
@@ -151,6 +168,8 @@ class StoreWriter:
         counters.frames += 1
         counters.commit_seconds += seconds
         counters.file_size, counters.wal_size = file_size, wal_size
+        if self._patience is not None:
+            self._patience.reset(PATIENCE)
         self._recovered()
         if self._store.journal.latest_frame > frame:
             self._pause = min(GATHER * seconds, GATHER_LIMIT)
@@ -187,8 +206,7 @@ class StoreWriter:
                 seconds=RETRY,
             )
         if self._stopped is not None:
-            log.error("What has changed since is lost: the broker stops")
-            self._gives_up = True
+            self._give_up()
             self._end()
         elif self._again is None:
             self._again = self._reactor.callLater(RETRY, self._try_again)
@@ -198,23 +216,41 @@ class StoreWriter:
         self._send()
 
     def ended(self, process: _WriterProtocol, why: str) -> None:
-        """The process has ended."""
+        """The process has ended, or could not be started."""
         if process is not self._process:
             return
         self._process = None
-        if self._stopped is not None and (not self._frame or self._gives_up):
-            self._store.journal.sink = self._store.journal.soon = None
-            self._stopped.callback(None)
-            return
-        log.warn(
-            "The writer of the store {path} has ended ({why}): starting another",
-            path=self._store.path,
-            why=why,
-        )
+        if self._stopped is not None:
+            if self._frame and not process.is_ready:
+                self._give_up()
+            if not self._frame or self._gives_up:
+                self._finish(self._stopped)
+                return
+        if process.is_ready:
+            log.warn(
+                "The writer of the store {path} has ended ({why}): starting another",
+                path=self._store.path,
+                why=why,
+            )
+        else:
+            self._not_started(why)
         if self._again is not None:
             self._again.cancel()
         self._again = self._reactor.callLater(self._restart_after, self._spawn)
         self._restart_after = min(2 * self._restart_after, RESTART_LIMIT)
+
+    def _not_started(self, why: str) -> None:
+        """A writer has never opened the file; the log says it once for each reason."""
+        self._store.journal.is_failing = True
+        if why != self.counters.last_error:
+            self.counters.last_error = why
+            log.error(
+                "No writer of the store {path} can be started: {why}. No acknowledgement that depends on it "
+                "is sent; tried again every {seconds:g} s at least",
+                path=self._store.path,
+                why=why,
+                seconds=RESTART_LIMIT,
+            )
 
     # The end
 
@@ -229,6 +265,32 @@ class StoreWriter:
     def _end(self) -> None:
         if self._process is not None:
             self._process.end()
+
+    def _give_up(self) -> None:
+        """Don't wait any longer for what is not stored; a broker that is started again still has it."""
+        if self._frame and not self._gives_up:
+            log.error(
+                "What has changed since is lost: the broker stops; about {size:.1f} kB are not stored",
+                size=(len(self._packed) + self._store.journal.gathered_size) / 1e3,
+            )
+        self._gives_up = True
+
+    def _lose_patience(self, stopped: Deferred[None]) -> None:
+        self._patience = None
+        process, self._process = self._process, None
+        if process is not None:
+            log.error("The writer of the store {path} hangs: it is killed", path=self._store.path)
+            process.kill()
+        self._give_up()
+        self._finish(stopped)
+
+    def _finish(self, stopped: Deferred[None]) -> None:
+        self._store.journal.sink = self._store.journal.soon = None
+        for call in (self._again, self._patience):
+            if call is not None:
+                call.cancel()
+        self._again = self._patience = None
+        stopped.callback(None)
 
 
 def _module_path(inherited: str) -> str:
@@ -249,6 +311,7 @@ class _WriterProtocol(ProcessProtocol):
         self.is_ready = False
         self._takes_input = True
         self._has_ended = False
+        self._is_killed = False
         self._owner = owner
         self._clock = clock
         self._said = b""
@@ -268,6 +331,13 @@ class _WriterProtocol(ProcessProtocol):
             self.transport.writeToChild(0, GOODBYE)
             self.transport.closeChildFD(0)
 
+    def kill(self) -> None:
+        """End it at once, if it can be; what it says from now on is not heard."""
+        self._takes_input = False
+        self._is_killed = True
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("KILL")
+
     def inConnectionLost(self) -> None:  # noqa: N802 - Twisted's
         """It is dying: what can't be sent any more is sent to the next one."""
         self._takes_input = False
@@ -278,6 +348,8 @@ class _WriterProtocol(ProcessProtocol):
             self._line_received(line.decode(errors="replace"))
 
     def _line_received(self, line: str) -> None:
+        if self._is_killed:
+            return
         word, _, rest = line.partition(" ")
         number, _, rest = rest.partition(" ")
         if word == "ready":

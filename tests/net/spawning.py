@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
@@ -27,6 +28,7 @@ class PlayedWriter:
         self.fault = ""
         self.is_alive = True
         self.was_goodbye = False
+        self.was_killed = False
         self.prompt = True
         self.arrived: list[int] = []
         self.is_closed = False
@@ -41,9 +43,9 @@ class PlayedWriter:
         self.database.open()
         self._say(f"ready {self.database.last_frame}")
 
-    def answer(self) -> None:
-        """Commit the frames that have come, or fail to."""
-        for frame in self._frames():
+    def answer(self, most: int | None = None) -> None:
+        """Commit the frames that have come, `most` of them if that is given, or fail to."""
+        for frame in islice(self._frames(), most):
             if self.fault:
                 self._say(f"failed {frame.number} {self.fault}")
             else:
@@ -86,7 +88,20 @@ class PlayedWriter:
             self.database.close(False)
             self._protocol.processEnded(Failure(ProcessTerminated(signal=9)))
 
+    def give_up_start(self) -> None:
+        """End as a program that can't run does, without a word."""
+        self.is_alive = False
+        self._protocol.processEnded(Failure(ProcessTerminated(1)))
+
     # What the broker's side calls
+
+    def signalProcess(self, signal: str) -> None:  # noqa: N802 - Twisted's
+        """The only signal is KILL; it takes effect when the kernel lets it: `die`."""
+        if signal != "KILL":
+            raise ValueError(signal)
+        if not self.is_alive:
+            raise ProcessExitedAlready()
+        self.was_killed = True
 
     def writeToChild(self, child_fd: int, data: bytes) -> None:  # noqa: N802 - Twisted's
         """Take what is written to standard input; each write is one frame, or the goodbye."""
@@ -113,11 +128,16 @@ class PlayedWriter:
 
 
 class SpawningReactor(MemoryReactorClock):
-    """`spawned` are the writers; with `prompt` they open and answer as soon as time goes on."""
+    """`spawned` are the writers; with `prompt` they open as soon as they are started.
+
+    `fault` is raised in place of starting one, `starts` counts all attempts.
+    """
 
     def __init__(self, prompt: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.prompt = prompt
+        self.fault: Exception | None = None
+        self.starts = 0
         self.spawned: list[PlayedWriter] = []
 
     def spawnProcess(  # noqa: N802 - Twisted's
@@ -129,6 +149,9 @@ class SpawningReactor(MemoryReactorClock):
         childFDs: object,  # noqa: N803
     ) -> PlayedWriter:
         """Start a writer."""
+        self.starts += 1
+        if self.fault is not None:
+            raise self.fault
         writer = PlayedWriter(protocol, args, 1000 + len(self.spawned), env)
         writer.prompt = self.prompt
         self.spawned.append(writer)

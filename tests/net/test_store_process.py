@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import mqttwist
-from mqttwist.net.store_process import RETRY, WRITER
+from mqttwist.net.store_process import PATIENCE, RESTART_LIMIT, RETRY, WRITER
 from mqttwist.wire.acknowledge import PubAck
 from tests.net.stored import StoredTestCase
 
@@ -195,6 +195,73 @@ class DeathTests(WriterTestCase):
         self.run_for(5)
         self.assertEqual(self.storage.writer_pid, self.writer.pid)
         self.assertEqual(self.counters.starts, 2)
+
+
+class StartTests(WriterTestCase):
+    """No other writer can be started."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.reactor.fault = OSError(24, "Too many open files")
+
+    def test_tried_again(self) -> None:
+        """It is tried again, less and less often, until there is one; nothing is acknowledged before."""
+        publisher = self.promise("a")
+        self.run_for()
+        self.writer.die()
+        self.run_for(1)
+        self.assertIsNone(self.storage.writer_pid)
+        self.assertNotIn(DONE, publisher.take())
+        for _ in range(1000):
+            self.run_for(0.1)
+        self.assertEqual(self.reactor.starts, 15)  # after 0.2, 0.4, ... 6.4, and then 10 s each
+        self.reactor.fault = None
+        self.run_for(RESTART_LIMIT)
+        self.write()
+        self.assertEqual(self.writer.arrived, [1])
+        self.assertIn(DONE, publisher.take())
+
+    def test_the_log(self) -> None:
+        """The log says it once for each reason, and when it is over."""
+        self.writer.die()
+        for _ in range(50):
+            self.run_for(1)
+        self.assertEqual(len(self.lines("Too many open files")), 1)
+        self.reactor.fault = MemoryError("no memory")
+        self.run_for(RESTART_LIMIT)
+        self.assertEqual(len(self.lines("no memory")), 1)
+        self.assertEqual(self.lines("takes changes again"), [])
+        self.reactor.fault = None
+        self.run_for(RESTART_LIMIT)
+        self.assertEqual(len(self.lines("takes changes again")), 1)
+
+    def test_clients_are_told(self) -> None:
+        """The store counts as failing until the next commit, or a writer that finds nothing to do."""
+        for there_is_something in (True, False):
+            self.reactor.fault = OSError(12, "Cannot allocate memory")
+            if there_is_something:
+                self.promise("a")
+                self.run_for()
+            self.writer.die()
+            self.assertFalse(self.store.journal.is_failing)
+            self.run_for(1)
+            self.assertTrue(self.store.journal.is_failing)
+            self.assertIn("Cannot allocate memory", self.counters.last_error)
+            self.reactor.fault = None
+            self.run_for(RESTART_LIMIT)
+            self.assertEqual(self.store.journal.is_failing, there_is_something)
+            self.write()
+            self.assertEqual((self.store.journal.is_failing, self.counters.last_error), (False, ""))
+
+    def test_a_program_that_cannot_run(self) -> None:
+        """The same if it is started and ends before it has opened the file."""
+        self.reactor.fault = None
+        self.reactor.prompt = False
+        self.writer.die()
+        self.run_for(1)
+        self.writer.give_up_start()
+        self.assertTrue(self.store.journal.is_failing)
+        self.assertEqual(len(self.lines("can be started: A process has ended")), 1)
 
 
 class FailureTests(WriterTestCase):
@@ -390,6 +457,93 @@ class EndTests(WriterTestCase):
         self.write()
         self.successResultOf(closed)
         self.assertStored("a", "b", "c")
+
+    def test_no_writer_can_be_started(self) -> None:
+        """If no writer can be started, the rest is lost, the log says how much, and the end comes at once."""
+        self.promise("a")
+        self.run_for()
+        self.reactor.fault = OSError(24, "Too many open files")
+        self.writer.die()
+        for _ in range(50):
+            self.run_for(1)
+        closed = self.storage.close()
+        self.run_for()
+        self.successResultOf(closed)
+        self.assertEqual(len(self.lines("is lost: the broker stops; about 0.")), 1)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_room_for_a_writer(self) -> None:
+        """If there is one when clients have gone, all is stored."""
+        self.promise("a")
+        self.run_for()
+        self.reactor.fault = OSError(24, "Too many open files")
+        self.writer.die()
+        for _ in range(50):
+            self.run_for(1)
+        self.reactor.fault = None
+        closed = self.storage.close()
+        self.write()
+        self.successResultOf(closed)
+        self.assertStored("a")
+
+    def test_no_writer_and_nothing_left(self) -> None:
+        """If there is nothing to be stored, nothing is lost."""
+        self.reactor.fault = OSError(24, "Too many open files")
+        self.writer.die()
+        closed = self.storage.close()
+        self.run_for()
+        self.successResultOf(closed)
+        self.assertEqual(self.lines("is lost"), [])
+
+    def test_a_writer_that_ends_before_it_is_ready(self) -> None:
+        """One that is started after the end has come, and can't run, is the last one."""
+        self.promise("a")
+        self.run_for()
+        self.reactor.prompt = False
+        self.writer.die()
+        closed = self.storage.close()
+        self.run_for()
+        self.writer.give_up_start()
+        self.successResultOf(closed)
+        self.assertEqual(len(self.lines("is lost")), 1)
+
+    def test_a_writer_that_hangs(self) -> None:
+        """A writer that stores nothing for 15 s is killed; the end does not wait until that takes effect."""
+        self.promise("a")
+        self.run_for()
+        closed = self.storage.close()
+        self.run_for(PATIENCE - 0.1)
+        self.assertNoResult(closed)
+        self.run_for(0.1)
+        self.successResultOf(closed)
+        self.assertTrue(self.writer.was_killed)
+        self.assertEqual(len(self.lines("is lost: the broker stops; about 0.")), 1)
+        self.writer.answer()
+        self.assertEqual(self.counters.frames, 0)
+        self.writer.die()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_a_writer_that_is_slow(self) -> None:
+        """As long as something is stored, the end waits for the rest."""
+        self.promise("a")
+        self.run_for()
+        self.promise("b")
+        closed = self.storage.close()
+        for _ in range(2):
+            self.run_for(PATIENCE - 1)
+            self.assertNoResult(closed)
+            self.writer.answer(1)
+        self.successResultOf(closed)
+        self.assertStored("a", "b")
+
+    def test_a_writer_that_does_not_end(self) -> None:
+        """One that hangs when all is stored is killed as well, and nothing is lost."""
+        self.writer.prompt = False
+        closed = self.storage.close()
+        self.run_for(PATIENCE)
+        self.successResultOf(closed)
+        self.assertTrue(self.writer.was_killed)
+        self.assertEqual(self.lines("is lost"), [])
 
     def test_no_calls_are_left(self) -> None:
         """Nothing is called later when all has ended."""
