@@ -196,6 +196,11 @@ class ServerConnection(Connection):
         if len(connack.encode(self.version)) > self.peer_maximum_packet_size:
             self.refuse(ReasonCode.PACKET_TOO_LARGE.value, "the Client's Maximum Packet Size is too small")
             return False
+        self._broker.sessions.make_way(self, connect, identity)
+        if self._waits_for_the_end_of(connect.client_id, lambda: self.accept(authority, on_end, identity)):
+            self.cancel_login = on_end
+            return True
+        self.cancel_login = None
         self._cancel_timeout()
         self._on_end = on_end
         session, connack.session_present = self._broker.sessions.open(
@@ -219,6 +224,19 @@ class ServerConnection(Connection):
         connect.password = None  # what is not needed any more may be large, or secret
         connect.properties.user_properties = ()
         self._go_on()
+        return True
+
+    def _waits_for_the_end_of(self, client_id: str, call: Callable[[], object]) -> bool:
+        """Whether the file does not know yet that the client's session before has ended; it is called then.
+
+        To be told that there is no session is a promise as well: what the client sends under the same Packet
+        Identifiers are other messages now.
+        """
+        journal = self.turn.journal
+        if journal is None or not journal.when_forgotten(client_id, call):
+            return False
+        if self._login_is_pending:
+            self.turn.end()
         return True
 
     def _go_on(self) -> None:

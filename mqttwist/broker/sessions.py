@@ -13,6 +13,7 @@ from mqttwist.session.store import Store
 from mqttwist.session.turn import Turn
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.connect import Connect
+from mqttwist.wire.topics import split_share
 
 if TYPE_CHECKING:
     from mqttwist.broker.connection import ServerConnection
@@ -116,6 +117,23 @@ class Sessions:
 
     # Coming
 
+    def make_way(self, connection: ServerConnection, connect: Connect, identity: str | None) -> None:
+        """A client has come: its other connection ends, and its session too if it is to have a new one.
+
+        A session of somebody else ends: what waits in it, and its subscriptions, are not the new client's.
+        """
+        record = self._records.get(connect.client_id)
+        if record is not None and record.connection is not None:
+            record.connection.taken_over(connection.peer)  # [MQTT-3.1.4-3]
+            record = self._records.get(connect.client_id)
+        if record is None:
+            return
+        before = record.session.identity
+        if connect.clean_start:  # [MQTT-3.1.2-4]
+            self._end(record, "Clean Start by the client")
+        elif before != identity:
+            self._end(record, f"the user {identity!r} took its client id, it was of {before!r}")
+
     def open(
         self,
         connection: ServerConnection,
@@ -124,22 +142,12 @@ class Sessions:
         authority: Authority | None,
         identity: str | None,
     ) -> tuple[Session, bool]:
-        """The session for an accepted CONNECT, and whether it was there before (Session Present).
+        """The session for an accepted CONNECT, for which `make_way` was called.
 
-        A session of somebody else ends: what waits in it, and its subscriptions, are not the new client's.
+        Answers it, and whether it was there before (Session Present).
         """
         client_id = connect.client_id
         record = self._records.get(client_id)
-        if record is not None and record.connection is not None:
-            record.connection.taken_over(connection.peer)  # [MQTT-3.1.4-3]
-            record = self._records.get(client_id)
-        if record is not None and connect.clean_start:  # [MQTT-3.1.2-4]
-            self._end(record, "Clean Start by the client")
-            record = None
-        if record is not None and record.session.identity != identity:
-            before = record.session.identity
-            self._end(record, f"the user {identity!r} took its client id, it was of {before!r}")
-            record = None
         is_present = record is not None
         if record is None:
             record = self._records[client_id] = _Record(Session(client_id, self._limits, self._drops))
@@ -182,7 +190,8 @@ class Sessions:
             self._end(record, CONNECTION_CLOSED)
             return
         self._store.session_saved(session)
-        self._router.hand_over(session.outgoing)
+        if any(split_share(topic_filter)[0] for topic_filter in session.subscriptions):
+            self._router.hand_over(session.outgoing)
         if session.will is not None and session.will.delay == 0:
             self._send_will(record)
         else:

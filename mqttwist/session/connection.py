@@ -18,6 +18,7 @@ from mqttwist.session.metrics import Metrics
 from mqttwist.session.turn import Turn
 from mqttwist.wire.decoder import UNKNOWN_VERSION, Decoder
 from mqttwist.wire.errors import MQTTError
+from mqttwist.wire.packet import PUBACK, PUBREC
 
 # The states, named after what is waited for. Packets are looked at in the first two.
 AWAITING_CONNECT: Final = 0
@@ -216,7 +217,9 @@ class Connection:
     def _wait_for_disk(self) -> None:
         """Read no more from a peer whose messages come faster than they can be stored."""
         journal = self.turn.journal
-        if journal is not None and self.state == CONNECTED and journal.is_congested(self.turn.now):
+        if journal is None or self.state != CONNECTED or not journal.is_congested(self.turn.now):
+            return
+        if any(packet[0] >> 4 in (PUBACK, PUBREC) for _, packet in self._withheld):
             journal.stall(self)
             self.pause_reading(READING_TOO_FAST)
 

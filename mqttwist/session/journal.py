@@ -56,10 +56,11 @@ class Journal:
     """
 
     __slots__ = (
-        "_bodies", "_changed", "_mid", "_position", "_queued", "_received", "_removed", "_removed_bodies",
-        "_retained", "_sessions", "_sid", "_stalled", "_subscriptions", "_waiting", "_wall_clock", "_wills",
-        "changes", "clock", "committed_frame", "copies", "frame", "frame_begun", "gathered_size",
-        "is_failing", "sealed_changes", "sealed_size", "sink", "soon", "under_way",
+        "_bodies", "_born", "_calls", "_changed", "_forgotten", "_mid", "_position", "_queued",
+        "_received", "_removed", "_removed_bodies", "_retained", "_sessions", "_sid", "_stalled",
+        "_subscriptions", "_waiting", "_wall_clock", "_wills", "changes", "clock",
+        "committed_frame", "copies", "frame", "frame_begun", "gathered_size", "is_failing",
+        "sealed_changes", "sealed_size", "sink", "soon", "under_way",
     )  # fmt: skip
 
     frame: int  # the number of the frame that gathers
@@ -91,6 +92,9 @@ class Journal:
     _retained: dict[str, Kept | None]
     _wills: dict[int, Session | None]
     _waiting: dict[Connection, None]  # connections with packets that are withheld
+    _born: int  # sids above it are new in this frame
+    _forgotten: dict[str, int]  # client ids whose session ends with the frame of that number
+    _calls: list[tuple[int, Callable[[], object]]]  # to be made when the frame of that number is stored
     _stalled: dict[Connection, None]  # connections that are not read from until the disk has caught up
     _wall_clock: Callable[[], float]
 
@@ -112,10 +116,13 @@ class Journal:
         self._sid = self._mid = self._position = 0
         self._waiting = {}
         self._stalled = {}
+        self._forgotten = {}
+        self._calls = []
         self._begin()
 
     def _begin(self) -> None:
         """An empty frame."""
+        self._born = self._sid
         self._sessions = {}
         self._subscriptions = {}
         self._bodies = {}
@@ -131,7 +138,7 @@ class Journal:
         """A store was opened: its last frame, and the highest numbers in it."""
         self.committed_frame = frame
         self.frame = frame + 1
-        self._sid = sid
+        self._sid = self._born = sid
         self._mid = mid
         self._position = position
 
@@ -149,14 +156,27 @@ class Journal:
         sid = session.sid
         if sid == 0:
             return
+        session.sid = 0
+        self.changes += 1
+        if sid > self._born:
+            self._unrecord(sid, session)
+            return
         for topic_filter in session.subscriptions:
             self._subscriptions[(sid, topic_filter)] = None
         for packet_id in session.incoming.unreleased:
             self._received[(sid, packet_id)] = False
         self._sessions[sid] = None
         self._wills[sid] = None
-        self.changes += 1
-        session.sid = 0
+        self._forgotten[session.client_id] = self.frame
+
+    def _unrecord(self, sid: int, session: Session) -> None:
+        """A session has begun and ended in one frame: nobody need know."""
+        for topic_filter in session.subscriptions:
+            self._subscriptions.pop((sid, topic_filter), None)
+        for packet_id in session.incoming.unreleased:
+            self._received.pop((sid, packet_id), None)
+        self._sessions.pop(sid, None)
+        self._wills.pop(sid, None)
 
     def subscription_changed(self, session: Session, topic_filter: str, now: Subscription | None) -> None:
         self._subscriptions[(session.sid, topic_filter)] = now
@@ -188,6 +208,7 @@ class Journal:
         delivery.sid = sid
         delivery.position = self._position
         self._queued[self._position] = delivery
+        self.gathered_size += OVERHEAD
         message = delivery.message
         if message is not None:
             self._refer(message)
@@ -221,6 +242,9 @@ class Journal:
         if self._queued.pop(position, None) is None:
             self._changed.pop(position, None)
             self._removed.append((delivery.sid, position))
+            self.gathered_size += OVERHEAD
+        else:
+            self.gathered_size -= OVERHEAD
         message = delivery.message
         if message is not None and delivery.kept is None:
             self._unrefer(message)
@@ -273,16 +297,31 @@ class Journal:
         if number >= self.under_way:
             self.under_way = 0
             self.sealed_size = 0
-        self._release(number)
+        self._forgotten = {client_id: frame for client_id, frame in self._forgotten.items() if frame > number}
+        self._go_on(number, now)
+
+    def _go_on(self, number: int, now: float) -> None:
+        """Nothing is left to be stored of the frames up to `number`."""
+        for connection in list(self._waiting):
+            if connection.release_withheld(number):
+                self._waiting.pop(connection, None)
         if self._stalled and not self.is_congested(now):
             stalled, self._stalled = self._stalled, {}
             for connection in stalled:
                 connection.disk_caught_up()
+        while self._calls and self._calls[0][0] <= number:
+            self._calls.pop(0)[1]()
 
-    def _release(self, number: int) -> None:
-        for connection in list(self._waiting):
-            if connection.release_withheld(number):
-                self._waiting.pop(connection, None)
+    def when_forgotten(self, client_id: str, call: Callable[[], object]) -> bool:
+        """Have `call` called when the file knows that the client's session has ended; False: it does.
+
+        Before that a new session must not begin: a client that relied on it could find the old one again.
+        """
+        frame = self._forgotten.get(client_id)
+        if frame is None:
+            return False
+        self._calls.append((frame, call))
+        return True
 
     # Frames
 
@@ -323,7 +362,7 @@ class Journal:
             self.sealed_changes = self.changes
             self.gathered_size = 0
             self._begin()
-            self._release(self.frame)
+            self._go_on(self.frame, now)
             return
         number = self.under_way = self.frame
         self.frame += 1

@@ -231,6 +231,8 @@ class OutgoingFlow(Sender):
     def _send_first(self, connection: Connection, delivery: Delivery, message: Message) -> int:
         """Send a message of QoS 1 or 2 for the first time [MQTT-4.3.2-1] [MQTT-4.3.3-1]; how many bytes."""
         packet_id = self._new_packet_id()
+        if self._journal is not None:  # first: what is sent waits until this is stored, if it has to
+            self._journal.changed(delivery)
         size = self._send_publish(connection, message, delivery.grant, delivery.qos, packet_id)
         if not size:
             self._finish(delivery)
@@ -241,8 +243,6 @@ class OutgoingFlow(Sender):
             delivery.size = size
             self.in_flight[packet_id] = delivery
             self.in_flight_size += size
-            if self._journal is not None:
-                self._journal.changed(delivery)
         return size
 
     def _new_packet_id(self) -> int:

@@ -22,7 +22,7 @@ from mqttwist.build import BUILD
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SIZE = 64  # the smallest of three
-ALLOWED = 2.5  # how much more the second doubling may add than the first: 2 is linear, 4 is quadratic
+ALLOWED = 2.65  # how much more the second doubling may add than the first: 2 is linear, 4 is quadratic
 
 
 class Counter:
@@ -72,9 +72,8 @@ class LinearTimeTests(SynchronousTestCase):
     def test_cases(self) -> None:
         """Twice as many slashes, properties, filters, bytes, messages, ... take twice the work."""
         for name, (case, _) in self.cases.CASES.items():
-            if name not in self.cases.NOT_LINEAR_YET:
-                with self.subTest(name):
-                    self.assertLess(growth(case, SIZE), ALLOWED, name)
+            with self.subTest(name):
+                self.assertLess(growth(case, SIZE), ALLOWED, name)
 
     def test_the_count_sees(self) -> None:
         """What looks through a list for each of its items is found out, a single loop over it is not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -19,7 +20,7 @@ from mqttwist.stores.sqlite.file import open_store
 from mqttwist.stores.sqlite.objects import Row, body_of, delivery_of, kept_of, subscription_of, will_of
 from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.schema import RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL
-from mqttwist.wire.message import Kept
+from mqttwist.wire.message import Kept, Message
 
 CHUNK = 256  # deliveries that are read from the file at a time
 SYNC = ("off", "normal", "full")
@@ -66,6 +67,9 @@ class SQLiteStore:
         self.journal = Journal(wall_clock)
         self._wall_clock = wall_clock
         self._file: StoreFile | None = None
+        self._unread_copies: dict[int, int] = {}  # of bodies with several deliveries: those not read yet
+        self._shared: dict[int, Message] = {}  # those bodies, from the first to the last time they are read
+        self._notice: Callable[[str], object] = lambda line: None
         self._kept: dict[str, Kept] = {}
         self._highest_position = 0
         self._was_opened = False
@@ -98,8 +102,10 @@ class SQLiteStore:
             sid, mid, position = file.highest()
             journal.go_on_from(file.last_frame, sid, mid, position)
             journal.copies.update(file.copies())
+            self._unread_copies = dict(journal.copies)
             self._highest_position = position
         self._file = file
+        self._notice = notice
 
     def close(self) -> None:
         """Let go of the file; harmless when it is not open."""
@@ -162,18 +168,39 @@ class SQLiteStore:
 
     def backlog(self, sid: int, after: int) -> list[tuple[Row, Row | None]]:
         """The next deliveries of a session behind the position `after`, of those there were at the start."""
-        rows = self.file.backlog(sid, after, CHUNK)
+        try:
+            rows = self.file.backlog(sid, after, CHUNK)
+        except (sqlite3.Error, ValueError) as error:
+            self._notice(
+                f"{self.path}: what waits for a client can't be read, and stays in the file: {error}"
+            )
+            return []
         return [row for row in rows if row[0][1] <= self._highest_position]
 
     def delivery(self, row: Row, body: Row | None) -> Delivery | None:
         """A delivery as it was recorded; None, and it is forgotten, if its message can't be had any more."""
-        message = None if body is None else body_of(body, self.journal.offset)
+        message = None if body is None else self._body(body)
         place, progress = row[9], row[5]
         delivery = delivery_of(row, message, self._place(place) if place else None)
         if message is None and delivery.kept is None and progress != RELEASED:
             self.journal.done(delivery)
             return None
         return delivery
+
+    def _body(self, row: Row) -> Message:
+        """The message of a row: one object for all the deliveries of it, for the journal counts those."""
+        mid: int = row[0]
+        left = self._unread_copies.get(mid, 0)
+        message = self._shared.get(mid) if left else None
+        if message is None:
+            message = body_of(row, self.journal.offset)
+        if left > 1:
+            self._unread_copies[mid] = left - 1
+            self._shared[mid] = message
+        elif left:
+            del self._unread_copies[mid]
+            self._shared.pop(mid, None)
+        return message
 
     # What the broker tells
 
