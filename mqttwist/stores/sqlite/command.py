@@ -14,6 +14,12 @@ from typing import TextIO
 from mqttwist.stores.sqlite.schema import SCHEMA_VERSION, TABLES, Row, Table
 from mqttwist.stores.sqlite.sql import ALL_TABLES, LENIENT, is_sound, read_meta, select
 
+COPY = """\
+What is looked at is a copy, with all as it was at one moment, so that a broker is not held up however long it
+takes. The copy needs as much room as the store, in the directory for temporary files: SQLITE_TMPDIR or TMPDIR
+name it, else it is /var/tmp.
+"""
+
 CHECK = """\
 Verify the structure of a store file, the checksum of each row, and that what rows refer to is there. Prints
 counts and faults. The exit status is 0 if there is no fault, 1 if there is one, 2 if the file can't be
@@ -42,8 +48,8 @@ REFERENCES = (
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """Give the parser of `store` its commands."""
     commands = parser.add_subparsers(dest="action", required=True, metavar="check|dump")
-    verify = commands.add_parser("check", help="verify a store", description=CHECK)
-    print_all = commands.add_parser("dump", help="print a store as JSON lines", description=DUMP)
+    verify = commands.add_parser("check", help="verify a store", description=CHECK + COPY)
+    print_all = commands.add_parser("dump", help="print a store as JSON lines", description=DUMP + COPY)
     for command in (verify, print_all):
         command.add_argument("path", metavar="PATH", help="the file that `twistd mqtt --store` names")
 
@@ -54,8 +60,7 @@ def run(action: str, path: str, stdout: TextIO, stderr: TextIO) -> int:
     Raises `BrokenPipeError`.
     """
     try:
-        with contextlib.closing(_open(path)) as connection:
-            connection.execute("BEGIN")  # everything is read as it is at one moment
+        with contextlib.closing(_copy(path)) as connection:
             return check(connection, stdout) if action == "check" else dump(connection, stdout)
     except BrokenPipeError:
         raise
@@ -63,6 +68,22 @@ def run(action: str, path: str, stdout: TextIO, stderr: TextIO) -> int:
         text = error.strerror if isinstance(error, OSError) else error
         stderr.write(f"{path}: {text}\n")
         return 2
+
+
+def _copy(path: str) -> sqlite3.Connection:
+    """A copy that goes away when it is closed. Raises what `_open` raises.
+
+    While somebody reads the store itself its WAL can't begin anew, and grows.
+    """
+    with contextlib.closing(_open(path)) as connection:
+        copy = sqlite3.connect("", isolation_level=None)  # a file without a name
+        try:
+            connection.backup(copy)
+        except sqlite3.Error as error:
+            copy.close()
+            raise ValueError(f"can't be copied to the directory for temporary files: {error}") from error
+    copy.text_factory = LENIENT
+    return copy
 
 
 def _open(path: str) -> sqlite3.Connection:

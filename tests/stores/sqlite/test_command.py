@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,37 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.__main__ import main
-from mqttwist.stores.sqlite.database import Database
-from mqttwist.stores.sqlite.schema import TABLES, Frame
+from mqttwist.stores.sqlite import command
+from mqttwist.stores.sqlite.database import Database, with_checksums
+from mqttwist.stores.sqlite.schema import RECEIVED, TABLES, Frame
+from mqttwist.stores.sqlite.sql import put
 from mqttwist.tap import Options
 from tests.stores.sqlite.support import BOUND, NOW, ROOT, body, puts, queued, rows_of
 from tests.stores.sqlite.test_reader import ReaderCase
 
 IMPORTED = "import sys, mqttwist.__main__; print('twisted' in sys.modules)"
+
+
+class Full(sqlite3.Connection):
+    """A connection of which no copy can be made."""
+
+    def backup(self, *arguments: object, **options: object) -> None:
+        raise sqlite3.OperationalError("full")
+
+
+class Impatient(io.StringIO):
+    """Standard output that lets the store go on, and its WAL begin anew, before each line that it takes."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+        self.connection.execute("PRAGMA synchronous = off")
+        self.busy: set[int] = set()
+
+    def write(self, text: str) -> int:
+        self.connection.execute("DELETE FROM received")
+        self.busy.add(self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+        return super().write(text)
 
 
 class CommandCase(ReaderCase):
@@ -186,6 +211,27 @@ class DumpTests(CommandCase):
         self.run_command("dump")
         rows = [json.loads(line) for line in self.stdout.getvalue().splitlines()][1:]
         self.assertEqual([row.get("damaged", False) for row in rows], [False, True])
+
+
+class BesideABrokerTests(CommandCase):
+    def test_nothing_is_held_up(self) -> None:
+        """While a command prints, the WAL of the store can begin anew; what is printed is of one moment."""
+        rows = rows_of(60)
+        for action, expected in (("dump", '"table": "received"'), ("check", "received: 60 rows")):
+            self.make(puts(rows))
+            stdout = Impatient(self.path)
+            self.addCleanup(stdout.connection.close)
+            stdout.connection.executemany(put(RECEIVED), with_checksums(RECEIVED, rows["received"]))
+            main(["store", action, self.path], stdout, self.stderr)
+            self.assertEqual(stdout.busy, {0}, action)
+            self.assertEqual(stdout.getvalue().count(expected), 60 if action == "dump" else 1)
+
+    def test_no_room(self) -> None:
+        """When the copy has no room the line says so."""
+        self.make(puts(rows_of(3)))
+        self.patch(command, "_open", lambda path: Full(":memory:"))
+        self.assertEqual(self.run_command("dump"), 2)
+        self.assertIn("can't be copied to the directory for temporary files: full", self.stderr.getvalue())
 
 
 class OptionTests(SynchronousTestCase):
