@@ -35,7 +35,7 @@ class Storage:
         self._store = store
         self._broker = broker
         self._writer = StoreWriter(store, broker, reactor)
-        self._alive = LoopingCall(self._touch)
+        self._alive = LoopingCall(self._look)
         self._alive.clock = reactor
         self._reports = LoopingCall(self._report)
         self._reports.clock = reactor
@@ -62,8 +62,9 @@ class Storage:
     def open(self) -> None:
         """Open the file and read it; from now on changes are written to it.
 
-        Waits for a broker that is just ending. Raises `StoreError` if the file can't be had. If this one is
-        still closing it, it is opened again then.
+        Waits up to 10 s for a broker that is just ending: a reactor that runs already does nothing else
+        meanwhile. Raises `StoreError` if the file can't be had. If this one is still closing it, it is opened
+        again then, with the same wait.
         """
         self._users += 1
         if self._users > 1 or self._closing:
@@ -150,7 +151,9 @@ class Storage:
                 error=f"; failing: {now.last_error}" if now.last_error else "",
             )
 
-    def _touch(self) -> None:
+    def _look(self) -> None:
+        """Note in the file that the broker is alive, and see whether the writer is in time."""
+        self._writer.look()
         with suppress(OSError):  # the writer says what is wrong with the disk
             self._store.file.touch()
 

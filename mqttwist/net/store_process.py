@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 import mqttwist
 from mqttwist.broker.broker import Broker
-from mqttwist.session.journal import Changes
+from mqttwist.session.journal import PENDING_AGE, Changes
 from mqttwist.stores.sqlite.schema import GOODBYE, pack_frame
 from mqttwist.stores.sqlite.store import SQLiteStore
 
@@ -40,8 +40,7 @@ class StoreCounters:
     """What the writer has done so far: plain numbers, to be read at any time.
 
     `commit_seconds` is the time of all commits together, `file_size` and `wal_size` are bytes. `last_error`
-    is what was last said of a frame that could not be stored, or of a writer that could not be started, ""
-    when the last frame could be stored.
+    is why the last frame could not be stored or no writer be started, "" when it could.
     """
 
     frames: int = 0
@@ -69,6 +68,8 @@ class StoreWriter:
         self._process: _WriterProtocol | None = None
         self._frame = 0  # the number of the one that is not confirmed, 0: there is none
         self._packed = b""
+        self._frame_begun = 0.0  # when it was to be stored first, by the reactor's clock
+        self._is_late = False  # and the log says so
         self._again: IDelayedCall | None = None
         self._seal: IDelayedCall | None = None
         self._restart_after = RESTART
@@ -87,6 +88,7 @@ class StoreWriter:
         self._stopped = None
         self._gives_up = False
         self._restart_after = RESTART
+        self._frame_begun = self._reactor.seconds()
         self._spawn()
         self._store.journal.sink = self._store_frame
         self._store.journal.soon = self._seal_soon
@@ -95,8 +97,8 @@ class StoreWriter:
     def stop(self) -> Deferred[None]:
         """Store what is left, and end the process: fires when it has ended.
 
-        It fires as well, and the log says what is lost, if the disk fails, if a writer ends before it has
-        opened the file, or after `PATIENCE` without a commit; a writer that hangs is killed then.
+        It fires as well, and the log says what is lost, if the disk fails, if a writer can't be started, or
+        after `PATIENCE` without a commit; a writer that hangs is killed then.
         """
         if self._stopped is None:
             self._stopped = Deferred()
@@ -105,6 +107,18 @@ class StoreWriter:
                 self._again.reset(0)
             self._end_if_idle()
         return self._stopped
+
+    def look(self) -> None:
+        """Say once that a frame has been under way for long, as a writer that hangs can't: called often."""
+        seconds = self._reactor.seconds() - self._frame_begun
+        if self._frame and seconds > PENDING_AGE and not self._is_late and not self.counters.last_error:
+            self._is_late = True
+            log.warn(
+                "The store {path} is slow: what was to be stored {seconds:.1f} s ago is not stored yet. "
+                "Publishers wait, and no acknowledgement that depends on it is sent",
+                path=self._store.path,
+                seconds=seconds,
+            )
 
     # The journal
 
@@ -127,6 +141,7 @@ class StoreWriter:
     def _store_frame(self, number: int, wall: float, changes: Changes) -> None:
         self._frame = number
         self._packed = pack_frame(number, wall, changes)
+        self._frame_begun = self._reactor.seconds()
         self._send()
 
     def _send(self) -> None:
@@ -186,6 +201,13 @@ class StoreWriter:
         if frame >= self._frame:
             self._frame = 0
             self._packed = b""
+            if self._is_late:
+                self._is_late = False
+                log.info(
+                    "The store {path} is not slow any more: that took {seconds:.1f} s",
+                    path=self._store.path,
+                    seconds=self._reactor.seconds() - self._frame_begun,
+                )
         try:
             self._broker.stored(frame)
         except Exception:
@@ -276,7 +298,6 @@ class StoreWriter:
         self._gives_up = True
 
     def _lose_patience(self, stopped: Deferred[None]) -> None:
-        self._patience = None
         process, self._process = self._process, None
         if process is not None:
             log.error("The writer of the store {path} hangs: it is killed", path=self._store.path)
@@ -287,9 +308,10 @@ class StoreWriter:
     def _finish(self, stopped: Deferred[None]) -> None:
         self._store.journal.sink = self._store.journal.soon = None
         for call in (self._again, self._patience):
-            if call is not None:
+            if call is not None and call.active():
                 call.cancel()
         self._again = self._patience = None
+        self._is_late = False
         stopped.callback(None)
 
 

@@ -264,6 +264,64 @@ class StartTests(WriterTestCase):
         self.assertEqual(len(self.lines("can be started: A process has ended")), 1)
 
 
+class LateTests(WriterTestCase):
+    """A writer that stores nothing, and does not say why."""
+
+    def test_a_frame_that_takes_long(self) -> None:
+        """The log says it once, after two seconds, and how long it took when it is over; every time."""
+        for n in range(1, 3):
+            self.promise(f"topic {n}")
+            self.run_for()
+            self.run_for(1)
+            self.run_for(0.9)
+            self.assertEqual(len(self.lines("is slow")), n - 1)
+            for _ in range(5):
+                self.run_for(1)
+            self.assertEqual(len(self.lines("is slow: what was to be stored 2.9 s ago")), n)
+            self.assertEqual(len(self.lines("any more")), n - 1)
+            self.writer.answer()
+            self.assertEqual(len(self.lines("not slow any more: that took 6.9 s")), n)
+
+    def test_frames_that_follow_each_other(self) -> None:
+        """Many that are in time are not late."""
+        for n in range(5):
+            self.promise(f"topic {n}")
+            self.run_for(1)
+            self.writer.answer()
+        self.run_for(5)
+        self.assertEqual(self.lines("slow"), [])
+
+    def test_the_reason_is_known(self) -> None:
+        """A disk that is full, or a writer that can't be started, was told before."""
+        self.promise("a")
+        self.run_for()
+        self.writer.fault = FULL
+        self.writer.answer()
+        for _ in range(5):
+            self.run_for(RETRY)
+        self.assertEqual(self.lines("slow"), [])
+
+    def test_a_broker_that_goes_on(self) -> None:
+        """The time in which the broker was stopped does not count, and it is late anew."""
+        self.promise("a")
+        self.run_for()
+        closed = self.storage.close()
+        for _ in range(int(PATIENCE)):
+            self.run_for(1)
+        self.successResultOf(closed)
+        self.assertEqual(len(self.lines("is slow")), 1)
+        self.writer.die()
+        self.run_for(100)
+        self.storage.open()
+        self.run_for(1)
+        self.assertEqual(len(self.lines("is slow")), 1)
+        for _ in range(3):
+            self.run_for(1)
+        self.assertEqual(len(self.lines("is slow")), 2)
+        self.write()
+        self.assertEqual(len(self.lines("that took 4.0 s")), 1)
+
+
 class FailureTests(WriterTestCase):
     """The disk is full, or broken."""
 
