@@ -44,6 +44,7 @@ class Database:
         self.path = os.path.realpath(path)  # beside which SQLite has the WAL
         self.last_frame = 0
         self._last_at = 0.0
+        self._tried: set[int] = set()  # last frames of commits that failed, which may be there nevertheless
         self._sync = sync
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
@@ -84,8 +85,8 @@ class Database:
         """Put frames in as one transaction, but those that are in the file already.
 
         A frame whose commit failed may be in the file nevertheless; it is put in again, which changes
-        nothing. Raises what `open` raises, and what a value that has no place in a `Row` makes SQLite
-        raise.
+        nothing. Raises what `open` raises, `OSError` if somebody else has put frames in, and what a value
+        that has no place in a `Row` makes SQLite raise.
         """
         frames = [frame for frame in frames if frame.number > self.last_frame]
         if frames:
@@ -99,15 +100,27 @@ class Database:
             connection = self._connection
             assert connection is not None
             connection.execute("BEGIN IMMEDIATE")
+            self._refuse_others(connection)
             for frame in frames:
                 apply(connection, frame)
             write_meta(connection, meta)
+            self._tried.add(meta.last_frame)
             connection.execute("COMMIT")
         except BaseException:
             self._drop()
             raise
+        self._tried.clear()
         if self._checkpoint_at is None:
             self._checkpoint_at = self._clock() + self._pause
+
+    def _refuse_others(self, connection: sqlite3.Connection) -> None:
+        """Raise `OSError` if there is another writer, as when somebody removes the lock beside the file."""
+        meta = read_meta(connection)
+        if meta is not None and meta.last_frame != self.last_frame and meta.last_frame not in self._tried:
+            raise OSError(
+                f"{self.path} was changed by somebody else: its last frame is {meta.last_frame}, not"
+                f" {self.last_frame}"
+            )
 
     def sizes(self) -> tuple[int, int]:
         """The bytes of the file and of its WAL. Raises `OSError` when somebody took one of them away."""

@@ -13,6 +13,21 @@ MESSAGES = TABLES.index(MESSAGE)
 QUEUED = TABLES.index(QUEUE)
 
 
+class LateFault:
+    """A connection whose commit fails when all is done."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.executemany = connection.executemany
+        self.close = connection.close
+
+    def execute(self, statement: str, values: tuple[str | float | None, ...] = ()) -> sqlite3.Cursor:
+        cursor = self.connection.execute(statement, values)
+        if statement == "COMMIT":
+            raise sqlite3.OperationalError("disk I/O error")
+        return cursor
+
+
 class DatabaseCase(StoreCase):
     def setUp(self) -> None:
         super().setUp()
@@ -156,14 +171,31 @@ class FailureTests(DatabaseCase):
     def test_a_commit_that_failed_and_yet_is_there(self) -> None:
         """A frame that is said to have failed is put in again, although the file has its number."""
         self.commit(1)
-        other = self.another()
-        other.commit([Frame(2, NOW, [(MESSAGES, [body(7)], [])])])  # as if by a commit whose sync failed
-        other.close(False)
-        self.database._drop()
-        with self.assertRaises(OverflowError):
-            self.commit(2, (MESSAGES, [body(1 << 63)], []))
+        connection = self.database._connection
+        assert connection is not None
+        self.database._connection = LateFault(connection)  # type: ignore[assignment]
+        self.assertRaises(sqlite3.OperationalError, self.commit, 2, (MESSAGES, [body(7)], []))
+        self.assertEqual(self.numbers(), [7])
+        self.assertEqual((self.database.last_frame, self.open().last_frame), (1, 2))
         self.commit(2, (MESSAGES, [body(7), body(8)], []))
-        self.assertEqual(self.numbers(), [7, 8])
+        self.commit(3, (MESSAGES, [body(9)], []))
+
+    def another_commits(self, number: int) -> None:
+        """What another writer puts in."""
+        other = self.another()
+        other.commit([Frame(number, NOW, [(MESSAGES, [body(number)], [])])])
+        other.close(False)
+
+    def test_somebody_else(self) -> None:
+        """What another writer has put in is not mixed with ours, however often ours is tried."""
+        self.commit(1)
+        self.another_commits(2)
+        self.another_commits(3)
+        for number in (2, 3, 3, 4):
+            error = self.assertRaises(OSError, self.commit, number, (MESSAGES, [body(70)], []))
+            self.assertIn("changed by somebody else: its last frame is 3, not 1", str(error))
+        self.database.close(True)
+        self.assertEqual((self.numbers(), self.open().was_clean), ([2, 3], False))
 
     def test_a_value_that_has_no_place(self) -> None:
         """A row that SQLite can't take makes its frame fail, and no other."""
