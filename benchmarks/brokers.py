@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from report import Results, Run, bar_chart, markdown, text
@@ -48,6 +49,7 @@ set_tcp_nodelay true
 log_type error
 """
 
+CONNECT = bytes.fromhex("100d 0004 4d515454 04 02 0000 0001 61")  # MQTT 3.1.1, Clean Session, client id "a"
 PAIRS = "--publishers {0} --subscribers {0} --topics {0}"
 SCENARIOS = {
     "pipe": ("1 to 1, QoS 0", "--subscribers 1"),
@@ -116,11 +118,12 @@ class Broker:
     def _wait_until_it_listens(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as client:
+                client.settimeout(START_TIMEOUT)
+                client.sendall(CONNECT)
+                if client.recv(4):  # CONNACK: it serves, and has started whatever helps it
+                    return
+            time.sleep(0.05)
         raise RunError(f"the broker did not start: {self._log.read_text('utf-8', 'replace')[-2000:]}")
 
     def pids(self) -> list[int]:
