@@ -138,7 +138,7 @@ def make_store(path: Path, sessions: int, messages: int) -> None:
         rows: dict[int, list[tuple[object, ...]]] = {
             SESSIONS: [(sid, f"device-{sid:06}", None, None, 4, NEVER, now) for sid in sids],
             SUBSCRIPTIONS: [(sid, f"{kind}/device-{sid:06}/#", 1, 0) for sid in sids for kind in "abc"],
-            RETAINED: [(f"d/device-{sid:06}", 1, -1, 0.0, b"", PAYLOAD[:32], "") for sid in sids],
+            RETAINED: [(f"d/device-{sid:06}", 1, -1, 0.0, b"", PAYLOAD[:32], "", sid) for sid in sids],
             MESSAGES: [],
             QUEUES: [],
         }
