@@ -183,15 +183,18 @@ class OutgoingFlow(Sender):
             self._drops.count(self.client_id, drop.QUEUE_FULL, evicted)
         if not accepted:
             return self._drop(drop.QUEUE_FULL)
+        self._record_waiting(delivery)
+        return True
+
+    def _record_waiting(self, delivery: Delivery) -> None:
+        """A delivery was put into the queue; one of QoS 0 is promised to nobody."""
         if self._journal is not None and delivery.qos:
             self._journal.queued(self._sid, delivery)
-        return True
 
     def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
         delivery = Delivery(message, grant, kept)
         self.waiting.push_kept(delivery)
-        if self._journal is not None and delivery.qos:
-            self._journal.queued(self._sid, delivery)
+        self._record_waiting(delivery)
 
     def pump(self) -> None:
         """Send what is to be sent again and then what waits, as far as the quota and the transport allow.
@@ -306,8 +309,7 @@ class OutgoingFlow(Sender):
             self._drop(drop.REFUSED)
         del self.in_flight[delivery.packet_id]
         self.in_flight_size -= delivery.size
-        if self._journal is not None:
-            self._journal.done(delivery)
+        self._finish(delivery)
         if self._unsent:
             self._unsent.pop(delivery.packet_id, None)
             self.pump()
