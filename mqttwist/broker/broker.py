@@ -10,12 +10,12 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from mqttwist.broker.connection import ServerConnection
-from mqttwist.broker.deadlines import Deadlines
 from mqttwist.broker.doors import Login, Observer, SilentObserver
 from mqttwist.broker.router import Router
 from mqttwist.broker.sessions import Sessions
 from mqttwist.broker.settings import Settings
 from mqttwist.session.connection import Trace, Transport
+from mqttwist.session.deadlines import Deadlines
 from mqttwist.session.metrics import Drops, Metrics
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription

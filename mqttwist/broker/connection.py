@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mqttwist.broker.admission import Admission
-from mqttwist.broker.deadlines import Deadline
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.keep_alive import KeepAlive
 from mqttwist.broker.publisher import Publisher
@@ -25,6 +24,7 @@ from mqttwist.session.connection import (
     Connection,
     Transport,
 )
+from mqttwist.session.deadlines import Deadline
 from mqttwist.session.session import Session
 from mqttwist.wire.acknowledge import acknowledge, read_acknowledgement
 from mqttwist.wire.codec import decode_packet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mqttwist.broker.deadlines import Deadline, Deadlines
+from mqttwist.session.deadlines import Deadline, Deadlines
 from mqttwist.wire.enums import ReasonCode
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from mqttwist.broker.deadlines import Deadline, Deadlines
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.retained import RetainedMessages
 from mqttwist.broker.subscriptions import Subscriptions
 from mqttwist.session import delivery as drop
+from mqttwist.session.deadlines import Deadline, Deadlines
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops

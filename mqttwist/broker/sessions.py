@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mqttwist.broker.deadlines import Deadline, Deadlines
 from mqttwist.broker.doors import Authority, Observer
 from mqttwist.broker.router import Router
+from mqttwist.session.deadlines import Deadline, Deadlines
 from mqttwist.session.metrics import Drops
 from mqttwist.session.session import NEVER, Session
 from mqttwist.session.store import Store

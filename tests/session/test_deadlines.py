@@ -1,4 +1,4 @@
-"""`mqttwist.broker.deadlines`: called when due, in order, once, and not when cancelled."""
+"""`mqttwist.session.deadlines`: called when due, in order, once, and not when cancelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mqttwist.broker.deadlines import Deadline, Deadlines
+from mqttwist.session.deadlines import Deadline, Deadlines
 
 
 class DeadlinesTests(SynchronousTestCase):
