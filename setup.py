@@ -23,7 +23,7 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
 PLUGINS = sorted(path.stem for path in HERE.glob("twisted/plugins/mqttwist_*.py"))
-CORE = ("wire", "session", "broker")
+CORE = ("wire", "session", "broker", "client")
 COMPILING_COMMANDS = {"bdist_wheel", "build", "build_ext", "install"}
 
 

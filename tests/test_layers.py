@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "wire": {"wire"},
     "session": {"wire", "session"},
     "broker": {"wire", "session", "broker"},
+    "client": {"wire", "session", "client"},
     "conform": {"wire", "broker", "stores", "conform"},
 }
 

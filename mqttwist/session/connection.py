@@ -33,6 +33,7 @@ PUMP_LIMIT: Final = 1 << 18  # bytes sent from a queue in one go
 READING_UNREAD: Final = 1  # it does not read what is sent to it
 READING_LOGIN: Final = 2  # its login is waited for
 READING_TOO_FAST: Final = 4  # its messages come faster than they can be stored
+READING_HELD: Final = 8  # its messages come faster than the application takes them
 
 NONE_WITHHELD: Final[deque[tuple[int, bytes]]] = deque()  # in the place of one's own, which takes 600 bytes
 

@@ -112,9 +112,8 @@ class WaitingQueue:
         if 0 < limits.size < size:
             return False, 0
         while (limits.messages or limits.size) and self._is_full(size):
-            if not self._evictable:
+            if self.evict_qos_0() is None:
                 return False, evicted
-            self._evict(self._evictable.popleft())
             evicted += 1
         delivery.size = size
         self.messages += 1
@@ -123,6 +122,10 @@ class WaitingQueue:
             self._append_evictable(delivery)
         self._append(delivery)
         return True, evicted
+
+    def could_hold(self, message: Message) -> bool:
+        """Whether there would be room for `message` if nothing else waited."""
+        return not 0 < self.limits.size < message.size + OVERHEAD
 
     def push_kept(self, delivery: Delivery) -> None:
         """Add the delivery of a retained message at the end, by its place."""
@@ -158,6 +161,8 @@ class WaitingQueue:
             if delivery.message is not None:
                 return delivery
             deliveries.popleft()
+            if self._fetched:
+                self._fetched -= 1
         return None
 
     def pop(self) -> None:
@@ -241,6 +246,25 @@ class WaitingQueue:
             sent.append(delivery)
         return sent
 
+    def put_back(self, deliveries: list[Delivery]) -> None:
+        """What was sent is to be sent as if it had never been: before all others, in this order.
+
+        No limit holds for it: it was accepted before.
+        """
+        if not deliveries:
+            return
+        if self._deliveries is NONE_WAIT:
+            self._deliveries = deque()
+        for delivery in deliveries:
+            message = delivery.message
+            delivery.size = OVERHEAD + (0 if message is None else message.size)
+            self.length += 1
+            self.messages += 1
+            self.size += delivery.size
+        self._deliveries.extendleft(reversed(deliveries))
+        if self._backlog is not None:
+            self._fetched += len(deliveries)
+
     def _insert(self, deliveries: list[Delivery]) -> None:
         """Put in what has come from the backlog."""
         if self._deliveries is NONE_WAIT:
@@ -276,10 +300,28 @@ class WaitingQueue:
             self.messages -= 1
             self.size -= delivery.size
 
-    def _evict(self, delivery: Delivery) -> None:
+    def evict_qos_0(self) -> Delivery | None:
+        """Take out the oldest message of QoS 0 that counts against the limits; None if there is none."""
+        if not self._evictable:
+            return None
+        delivery = self._evictable.popleft()
+        self._make_shell(delivery)
+        return delivery
+
+    def discard(self, delivery: Delivery) -> None:
+        """Take out a delivery that was pushed and waits; no replayed one."""
+        if delivery.qos == 0:
+            self._evictable.remove(delivery)
+        self._make_shell(delivery)
+
+    def _make_shell(self, delivery: Delivery) -> None:
+        """Leave an empty shell in the place of a delivery, and sweep when there are more of them than others.
+
+        Those at the front that are counted as fetched wait until they come to the front.
+        """
         self._forget(delivery)
         delivery.message = None
-        if self.length * 2 < len(self._deliveries):
+        if self.length * 2 < len(self._deliveries) and not self._fetched:
             self._deliveries = deque([one for one in self._deliveries if not _is_shell(one)])
 
 

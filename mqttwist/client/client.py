@@ -1,0 +1,469 @@
+"""The client: what it remembers from connection to connection, and what the application asks of it.
+
+`open` is called when a transport to a Server was made, `connection.receive_data` when something was read from
+it, `tick` when time has passed. What is to be sent gathers until `flush`, which the shell around this calls
+soon after `wake` has asked for it. What the application is to hear waits until `settle`, when no code of ours
+is in the middle of anything: so it may call whatever it likes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from mqttwist.client.connection import ClientConnection
+from mqttwist.client.doors import Authenticator, Owner
+from mqttwist.client.errors import (
+    ClientError,
+    ConnectionEnded,
+    ConnectRefused,
+    NeedsMQTT5,
+    PublishRefused,
+)
+from mqttwist.client.incoming import ClientIncoming
+from mqttwist.client.outgoing import ClientFlow
+from mqttwist.client.publication import Publication
+from mqttwist.client.received import Received
+from mqttwist.client.requests import OnUnsubscribed
+from mqttwist.client.settings import ClientSettings
+from mqttwist.client.stats import ClientStats
+from mqttwist.client.subscribing import Subscribing
+from mqttwist.client.subscriptions import OnAnswer, Subscriber
+from mqttwist.session.connection import READING_HELD, Trace, Transport
+from mqttwist.session.deadlines import Deadlines
+from mqttwist.session.journal import Journal
+from mqttwist.session.metrics import Drops, Metrics
+from mqttwist.session.session import Session
+from mqttwist.session.turn import Turn
+from mqttwist.session.waiting import QueueLimits
+from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.wire.errors import MQTTError
+from mqttwist.wire.packet import MQTT_3_1, MQTT_5
+from mqttwist.wire.properties import Properties
+from mqttwist.wire.publish import Publish
+from mqttwist.wire.subscribe import SubAck, SubscriptionOptions, UnsubAck
+from mqttwist.wire.topics import check_topic_filter
+
+OUTBOX_LIMIT: Final = 1024  # pieces that gather before they are written without waiting for the turn's end
+NO_QUEUE: Final = QueueLimits(0, 0, True)
+
+
+class Client:
+    """`clock` answers seconds from any origin. `wake` has `flush` and `settle` called soon.
+
+    A `journal` records what is to survive the process, and `session` is what a process before this one has
+    left in it.
+    """
+
+    __slots__ = (
+        "_authenticator", "_clean_next", "_held", "_is_awake", "_is_settling", "_owner", "_roused",
+        "_was_accepted", "assigned_client_id", "connection", "deadlines", "drops", "incoming", "metrics",
+        "outgoing", "session_expiry_interval", "settings", "stats", "subscribing", "trace", "turn", "version",
+        "wake",
+    )  # fmt: skip
+
+    settings: ClientSettings
+    turn: Turn
+    metrics: Metrics
+    stats: ClientStats
+    drops: Drops
+    deadlines: Deadlines
+    outgoing: ClientFlow
+    incoming: ClientIncoming
+    subscribing: Subscribing
+    connection: ClientConnection | None  # the one there is, accepted or not
+    version: int  # the protocol version that is spoken, or tried next
+    assigned_client_id: str  # what the Server has called us; else ""
+    session_expiry_interval: int  # seconds; what holds for the connection
+    trace: Trace | None
+    wake: Callable[[], object]
+    _owner: Owner
+    _authenticator: Authenticator | None
+    _clean_next: bool  # the next connection begins a new session
+    _was_accepted: bool  # some connection was: there is a session to go on with
+    _held: int  # bytes that wait for the application
+    _roused: deque[Subscriber]
+    _is_awake: bool
+    _is_settling: bool
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        clock: Callable[[], float],
+        owner: Owner,
+        wake: Callable[[], object],
+        authenticator: Authenticator | None = None,
+        trace: Trace | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.settings = settings
+        self.turn = Turn(clock, journal)
+        self.metrics = Metrics()
+        self.stats = ClientStats()
+        self.drops = Drops()
+        self.deadlines = Deadlines()
+        limits = QueueLimits(settings.queue_messages, settings.queue_bytes, True)
+        self.outgoing = ClientFlow(limits, settings.when_full, self.drops)
+        self.incoming = ClientIncoming(self._rouse)
+        self.subscribing = Subscribing(self)
+        self.connection = None
+        self.version = settings.versions[0]
+        self.assigned_client_id = ""
+        self.session_expiry_interval = settings.session_expiry_interval
+        self.trace = trace
+        self.wake = wake
+        self._owner = owner
+        self._authenticator = authenticator
+        self._clean_next = settings.clean_start or not settings.session_outlives
+        self._was_accepted = False
+        self._held = 0
+        self._roused = deque()
+        self._is_awake = False
+        self._is_settling = False
+
+    def adopt(self, session: Session) -> None:
+        """Go on with what a process before this one has stored."""
+        self._was_accepted = True
+        self.outgoing.adopt_stored(session)
+        for packet_id in session.incoming.unreleased:
+            self.incoming.restore(packet_id)
+
+    def record(self, journal: Journal, sid: int) -> None:
+        """From now on what happens to messages of QoS 1 and 2 is recorded, for the session `sid`."""
+        self.outgoing.record(journal, sid)
+        self.incoming.record(journal, sid)
+
+    # Connections
+
+    @property
+    def client_id(self) -> str:
+        """What we are called: by the settings, or by the Server."""
+        return self.settings.client_id or self.assigned_client_id
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the Server has accepted us."""
+        return self.outgoing.connection is not None
+
+    def open(
+        self, transport: Transport, peer: str, username: str | None = None, password: bytes | None = None
+    ) -> ClientConnection:
+        """A transport to a Server was made: send CONNECT. One turn.
+
+        Raises `ValueError` if there is a connection already, and for what CONNECT can't say.
+        """
+        if self.connection is not None:
+            raise ValueError("there is a connection already")
+        self.turn.begin()
+        connect = self._connect_packet(username, password)
+        connection = ClientConnection(self, transport, peer, connect, self._authenticator, self.trace)
+        encoded = connect.encode()
+        self.connection = connection
+        connection.send(encoded)
+        self.metrics.others_sent += 1
+        self.metrics.connections_opened += 1
+        self.turn.end()
+        return connection
+
+    def _connect_packet(self, username: str | None, password: bytes | None) -> Connect:
+        settings = self.settings
+        return Connect(
+            self.client_id,
+            self.version,
+            self._clean_next,
+            settings.keep_alive,
+            settings.will,
+            username,
+            password,
+            self._connect_properties() if self.version == MQTT_5 else None,
+        )
+
+    def _connect_properties(self) -> Properties:
+        settings = self.settings
+        more = settings.properties or Properties()
+        properties = Properties(
+            session_expiry_interval=settings.session_expiry_interval or None,
+            receive_maximum=settings.receive_maximum,
+            maximum_packet_size=settings.maximum_packet_size,
+            topic_alias_maximum=settings.topic_alias_maximum or None,
+            request_response_information=more.request_response_information,
+            request_problem_information=more.request_problem_information,
+            user_properties=more.user_properties,
+        )
+        if self._authenticator is not None:
+            properties.authentication_method = self._authenticator.method
+            properties.authentication_data = self._authenticator.start()
+        return properties
+
+    # What connections tell
+
+    def accepted(self, connection: ClientConnection, connack: ConnAck) -> None:
+        """CONNACK has come: ask for what is to be subscribed, then send what waits."""
+        said = connack.properties
+        self.stats.connections += 1
+        self.assigned_client_id = said.assigned_client_identifier or self.assigned_client_id
+        interval = said.session_expiry_interval
+        self.session_expiry_interval = self.settings.session_expiry_interval if interval is None else interval
+        is_present = connack.session_present or (
+            self.version == MQTT_3_1 and not connection.connect.clean_start
+        )
+        if not is_present:
+            self._session_lost(connection)
+        self._clean_next = not self.settings.session_outlives
+        self._was_accepted = True
+        receive_maximum = self.settings.receive_maximum if self.version == MQTT_5 else 0
+        self.incoming.begin(connection, receive_maximum)
+        self.outgoing.begin(connection, connection.limits)
+        self.subscribing.begin(connection, is_present)
+        self.outgoing.resume()
+        self._owner.connected(connection, connack)
+
+    def _session_lost(self, connection: ClientConnection) -> None:
+        unconfirmed = len(self.outgoing.in_flight)
+        was_expected = self._was_accepted and not connection.connect.clean_start
+        self.outgoing.session_lost(self.settings.on_session_loss)
+        self.incoming.session_lost()
+        self.subscribing.session_lost()
+        if was_expected:
+            self.stats.sessions_lost += 1
+            self._owner.session_lost(connection, unconfirmed)
+
+    def ended(self, connection: ClientConnection, error: ClientError) -> None:
+        """A connection is over: be it for another one, or for good."""
+        if self.connection is not connection:
+            return
+        self.connection = None
+        if isinstance(error, ConnectRefused):
+            self.stats.refused_connections += 1
+            self._try_another_version(error.reason_code)
+        self.outgoing.detach()
+        self.incoming.detach()
+        self.subscribing.connection_lost()
+        if not self.settings.session_outlives:
+            self.incoming.session_lost()
+        self._owner.ended(connection, error)
+
+    def _try_another_version(self, reason_code: int) -> None:
+        """The Server does not speak our version: the next time it is asked in the next one."""
+        versions = self.settings.versions
+        at = versions.index(self.version)
+        if reason_code == 0x84 and at + 1 < len(versions):
+            self.version = versions[at + 1]
+
+    @property
+    def has_another_version(self) -> bool:
+        """Whether the version to be tried next is not the first one, and none has been accepted."""
+        return not self._was_accepted and self.version != self.settings.versions[0]
+
+    def faulted(self, connection: ClientConnection, error: MQTTError) -> None:
+        """The Server has broken the protocol; `ended` follows."""
+
+    def arrived(self, publish: Publish) -> None:
+        """A message came: it is for all subscribers whose subscriptions it came for."""
+        if publish.qos:
+            received = self.incoming.arrived(publish)
+            if received is None:
+                return
+        else:
+            received = Received(publish, self.incoming)
+        found = self.subscribing.subscriptions.find(publish)
+        subscribers = (
+            found[0].subscribers if len(found) == 1 else [one for each in found for one in each.subscribers]
+        )
+        received.is_for(len(subscribers) or 1)
+        if not subscribers:
+            self.stats.unclaimed += 1
+            received.ack()  # [MQTT-4.5.0-2]
+            self._owner.unclaimed(publish)
+            return
+        for subscriber in subscribers:
+            subscriber.put(received)
+
+    def subscribed(self, packet: SubAck) -> None:
+        """SUBACK has come. Raises `ProtocolError`."""
+        self.subscribing.suback_received(packet)
+
+    def unsubscribed(self, packet: UnsubAck) -> None:
+        """UNSUBACK has come. Raises `ProtocolError`."""
+        self.subscribing.unsuback_received(packet)
+
+    # What subscribers tell
+
+    def holds(self, size: int) -> None:
+        """So many bytes more wait for the application; with too many of them nothing more is read."""
+        self._held += size
+        connection = self.connection
+        if connection is None:
+            return
+        if size > 0 and self._held > self.settings.hold_bytes:
+            self.stats.messages_held += 1
+            connection.pause_reading(READING_HELD)
+        elif size < 0 and self._held <= self.settings.hold_bytes // 2:
+            connection.resume_reading(READING_HELD)
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of messages wait for the application."""
+        return self._held
+
+    def roused(self, subscriber: Subscriber) -> None:
+        """`subscriber` is to be woken when the turn is over."""
+        self._roused.append(subscriber)
+        self._rouse()
+
+    def dropped(self, subscriber: Subscriber, received: Received) -> None:
+        """A message of QoS 0 had to go for a newer one."""
+        self.stats.dropped += 1
+        self.holds(-received.publish.size)
+        self._owner.dropped(subscriber)
+
+    # What the application asks
+
+    def publish(self, publication: Publication, deadline: float | None = None) -> None:
+        """Send a message, or keep it until it can be sent; give it up after `deadline` seconds, if any.
+
+        Raises `QueueFull`, `NotSupportedByServer` for what the Server does not take, and `NeedsMQTT5`.
+        """
+        if self.version != MQTT_5 and self.settings.versions[0] != MQTT_5:
+            _check_is_old(publication)
+        now = self.turn.begin()
+        self.outgoing.accept(publication, now)
+        if deadline is not None:
+            self._expire_later(publication, now + deadline, deadline)
+        connection = self.connection
+        if connection is not None and len(connection.outbox) > OUTBOX_LIMIT:
+            self.turn.end()
+        self._rouse()
+
+    def _expire_later(self, publication: Publication, when: float, seconds: float) -> None:
+        def expire(now: float) -> None:
+            self.outgoing.expire(publication, f"not confirmed within {seconds:g} s")
+
+        publication.deadline = self.deadlines.at(when, expire)
+
+    def withdraw(self, publication: Publication) -> bool:
+        """Take a message back if it was not sent yet; else let it go on, and forget who asked for it."""
+        publication.on_end = None
+        if publication.deadline is not None:
+            publication.deadline.cancel()
+        return self.outgoing.withdraw(publication)
+
+    def subscribe(
+        self,
+        options: SubscriptionOptions,
+        wake: Callable[[], object],
+        buffer: int,
+        on_answer: OnAnswer | None = None,
+    ) -> Subscriber:
+        """Use a subscription, which the Server is asked for as soon as there is a connection.
+
+        Raises `ValueError` for a Topic Filter that is none and for options that another use of it does not
+        have, `NotSupportedByServer`, and `NeedsMQTT5`.
+        """
+        check_topic_filter(options.topic_filter, self.settings.versions[0])
+        if self.settings.versions[0] != MQTT_5 and options.as_byte != options.qos:
+            raise NeedsMQTT5("No Local, Retain As Published or Retain Handling")
+        self.turn.begin()
+        subscriber = self.subscribing.subscribe(options, wake, buffer, on_answer)
+        self._rouse()
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber, on_end: OnUnsubscribed | None = None) -> None:
+        """Use a subscription no more; the last one who does has the Server told.
+
+        `on_end` is called when that is done, and at once if there is nothing to be told.
+        """
+        self.turn.begin()
+        self.subscribing.unsubscribe(subscriber, on_end)
+        self._rouse()
+
+    def disconnect(
+        self, reason_code: int = 0, cause: str = "DISCONNECT by us", properties: Properties | None = None
+    ) -> None:
+        """Say goodbye to the Server and close. One turn; harmless without a connection."""
+        connection = self.connection
+        if connection is not None:
+            self.turn.begin()
+            connection.disconnect(reason_code, ConnectionEnded(cause, reason_code), properties)
+            self.turn.end()
+
+    def reauthenticate(self) -> None:
+        """Prove once more who we are (4.12.1). Raises `ClientError` if that can't be."""
+        connection = self.connection
+        if connection is None:
+            raise ClientError("there is no connection")
+        self.turn.begin()
+        connection.reauthenticate()
+        self._rouse()
+
+    # Time, and the end of turns
+
+    def tick(self) -> None:
+        """Do what is due: deadlines, Keep Alive, and in 3.x sending again. One turn."""
+        now = self.turn.begin()
+        self.deadlines.tick(now)
+        connection = self.connection
+        if connection is not None:
+            connection.look(now, self.settings.ping_timeout)
+        if self.settings.retry_interval:
+            self.outgoing.send_overdue(self.settings.retry_interval)
+        self.turn.end()
+
+    def _rouse(self) -> None:
+        if not self._is_awake and not self._is_settling:
+            self._is_awake = True
+            self.wake()
+
+    def settle(self) -> None:
+        """Write what has gathered, and tell the application what has happened, until there is nothing left.
+
+        Harmless at any time, also from within what is told.
+        """
+        if self._is_settling:
+            return
+        self._is_settling = True
+        self._is_awake = False
+        try:
+            while True:
+                self.turn.end()
+                if not self.outgoing.ended and not self._roused and not self.subscribing.answers:
+                    return
+                self._tell()
+        finally:
+            self._is_settling = False
+            if self.outgoing.ended or self._roused or self.subscribing.answers:  # somebody has raised
+                self._rouse()
+
+    def _tell(self) -> None:
+        ended = self.outgoing.ended
+        if ended:
+            self.outgoing.ended = []
+            for publication in ended:
+                self._tell_ended(publication)
+        answers = self.subscribing.answers
+        while answers:
+            answers.popleft()()
+        for _ in range(len(self._roused)):
+            subscriber = self._roused.popleft()
+            subscriber.is_awake = False
+            subscriber.wake()
+
+    def _tell_ended(self, publication: Publication) -> None:
+        if isinstance(publication.error, PublishRefused):
+            self.stats.rejected += 1
+        on_end = publication.on_end
+        if on_end is not None:
+            publication.on_end = None
+            on_end(publication)
+
+    def give_up_all(self, cause: str) -> None:
+        """The client stops for good: everything that is waited for fails."""
+        self.outgoing.give_up_all(cause)
+        self.subscribing.give_up_all(cause)
+
+
+def _check_is_old(publication: Publication) -> None:
+    message = publication.message
+    if message.forwarded or message.message_expiry_interval >= 0:
+        raise NeedsMQTT5("a property of a message")

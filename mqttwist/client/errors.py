@@ -1,0 +1,122 @@
+"""What a client's calls fail with. A fault in the bytes of the Server is an `MQTTError` of `wire` instead."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """What all of them are."""
+
+
+class NotDelivered(ClientError):
+    """A message was given up before the Server had confirmed it.
+
+    `maybe` says whether the Server may have it all the same: whether it was sent at some time. `cause` is
+    why, in words.
+    """
+
+    def __init__(self, cause: str, maybe: bool) -> None:
+        super().__init__(cause, maybe)
+        self.cause = cause
+        self.maybe = maybe
+
+    def __str__(self) -> str:
+        return f"{self.cause}; the Server {'may have it' if self.maybe else 'does not have it'}"
+
+
+class QueueFull(ClientError):
+    """The queue of what can't be sent yet has no room for a message."""
+
+
+class Refused(ClientError):
+    """The Server said no: `reason_code` (0x80 and above), and in MQTT 5.0 perhaps why.
+
+    `user_properties` are those of the packet that said so.
+    """
+
+    def __init__(
+        self,
+        reason_code: int,
+        reason_string: str | None = None,
+        user_properties: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(reason_code, reason_string, user_properties)
+        self.reason_code = reason_code
+        self.reason_string = reason_string
+        self.user_properties = user_properties
+
+    def __str__(self) -> str:
+        said = f": {self.reason_string}" if self.reason_string else ""
+        return f"{self.what} refused with 0x{self.reason_code:02X}{said}"
+
+    @property
+    def what(self) -> str:
+        """What was refused."""
+        return "the request was"
+
+
+class PublishRefused(Refused):
+    """A message was answered by a PUBACK or PUBREC of 0x80 and above."""
+
+    @property
+    def what(self) -> str:
+        return "the message was"
+
+
+class SubscribeRefused(Refused):
+    """A subscription, or its end, was refused."""
+
+    @property
+    def what(self) -> str:
+        return "the subscription was"
+
+
+class ConnectRefused(Refused):
+    """CONNACK said no; before MQTT 5.0 `reason_code` is the nearest one of MQTT 5.0.
+
+    `server_reference` is where to go instead, if the Server said so (4.13).
+    """
+
+    server_reference: str | None = None
+
+    @property
+    def what(self) -> str:
+        return "the connection was"
+
+
+class ConnectionEnded(ClientError):
+    """The Network Connection has ended.
+
+    `reason_code` is that of the DISCONNECT that ended it, ours or the Server's; 0 where there was none.
+    """
+
+    def __init__(
+        self, cause: str, reason_code: int = 0, from_server: bool = False, server_reference: str | None = None
+    ) -> None:
+        super().__init__(cause, reason_code, from_server, server_reference)
+        self.cause = cause
+        self.reason_code = reason_code
+        self.from_server = from_server
+        self.server_reference = server_reference
+
+    def __str__(self) -> str:
+        return f"{self.cause} (0x{self.reason_code:02X})" if self.reason_code else self.cause
+
+
+class NotSupportedByServer(ClientError):
+    """CONNACK said that the Server does not do this; `property` is the property that said so (3.2.2.3)."""
+
+    def __init__(self, property: str, text: str) -> None:
+        super().__init__(property, text)
+        self.property = property
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.property})"
+
+
+class NeedsMQTT5(ValueError):
+    """Something that there is not before MQTT 5.0 was asked of a client that speaks an older version."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} needs MQTT 5.0")
+        self.what = what

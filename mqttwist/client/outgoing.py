@@ -1,0 +1,340 @@
+"""The client's sending side: messages of the application, on their way to the Server.
+
+What `session.outgoing` does for one client of the broker it does here for the Server. This adds what an
+application wants to know: what became of each message (`Publication`), a queue that is full, a message
+that is taken back, and a session that the Server has lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from mqttwist.client.errors import (
+    ClientError,
+    NotDelivered,
+    NotSupportedByServer,
+    PublishRefused,
+    QueueFull,
+)
+from mqttwist.client.limits import ServerLimits
+from mqttwist.client.publication import BLOCKED, ENDED, QUEUED, SENT, Publication
+from mqttwist.session.connection import Connection
+from mqttwist.session.delivery import EXPIRED, PACKET_TOO_LARGE, Delivery
+from mqttwist.session.grant import Grant
+from mqttwist.session.metrics import Drops
+from mqttwist.session.outgoing import PAUSE_NONE, OutgoingFlow
+from mqttwist.session.waiting import QueueLimits
+from mqttwist.wire.acknowledge import Acknowledgement
+from mqttwist.wire.message import Message
+from mqttwist.wire.packet import MQTT_5, PUBCOMP
+
+if TYPE_CHECKING:
+    from mqttwist.client.requests import Request
+    from mqttwist.session.session import Session
+
+AS_IT_IS: Final = Grant(2, True)  # QoS and RETAIN of a message are the application's
+INSTANT: Final = 0.001  # seconds; how long a message with a Message Expiry Interval of 0 may be on its way
+SEND_QUOTA_LIMIT: Final = 60_000  # so that there are always Packet Identifiers left for requests
+REQUESTS_LIMIT: Final = 5_000
+
+SESSION_LOST: Final = "the Server has lost the session"
+OLDEST_DROPPED: Final = "the queue was full, and newer messages came"
+
+
+class ClientFlow(OutgoingFlow):
+    """All that is on its way to the Server, or waits for a connection.
+
+    `ended` are the publications that came to an end in this turn: whoever ends the turn tells the
+    application. `requests` are what else has a Packet Identifier under way. `answer` is the acknowledgement
+    at hand if it has more to say than a Reason Code.
+    """
+
+    __slots__ = ("_blocked", "_publications", "_when_full", "answer", "ended", "limits", "requests")
+
+    limits: ServerLimits
+    ended: list[Publication]
+    requests: dict[int, Request]
+    answer: Acknowledgement | None
+    _publications: dict[Delivery, Publication]
+    _blocked: deque[Publication]  # what came when the queue was full, with `when_full` "block"
+    _when_full: str
+
+    def __init__(self, limits: QueueLimits, when_full: str, drops: Drops) -> None:
+        super().__init__("", limits, drops)
+        self.limits = ServerLimits(MQTT_5)
+        self.ended = []
+        self.requests = {}
+        self.answer = None
+        self._publications = {}
+        self._blocked = deque()
+        self._when_full = when_full
+
+    @property
+    def unfinished(self) -> int:
+        """How many messages wait, or are sent and not confirmed."""
+        return self.waiting.length + len(self.in_flight) + len(self._blocked)
+
+    def adopt_stored(self, session: Session) -> None:
+        """Go on with what a process before this one has stored."""
+        limits = self.waiting.limits
+        self.waiting = session.outgoing.waiting
+        self.waiting.limits = limits
+        self._recall_sent()
+
+    def begin(self, connection: Connection, limits: ServerLimits) -> None:
+        """The Server has accepted `connection`; call `resume` when CONNECT is answered by all that is due."""
+        self.limits = limits
+        connection.peer_maximum_packet_size = limits.maximum_packet_size
+        quota = min(limits.receive_maximum, SEND_QUOTA_LIMIT)
+        self.attach(connection, quota, limits.topic_alias_maximum)
+
+    # From the application
+
+    def accept(self, publication: Publication, now: float) -> None:
+        """Send a message, or keep it until it can be sent.
+
+        Raises `QueueFull`, and `NotSupportedByServer` for what the Server of this connection does not take.
+        """
+        message = publication.message
+        connection = self.connection
+        if message.message_expiry_interval >= 0:
+            message.expires_at = now + max(message.message_expiry_interval, INSTANT)
+        if connection is not None:
+            refusal = self.limits.refusal_of_publish(message.qos, message.retain)
+            if refusal is not None:
+                raise refusal
+            if self._goes_at_once(connection, message.qos):
+                self._send_now(connection, publication)
+                return
+        self._enqueue(publication)
+
+    def _goes_at_once(self, connection: Connection, qos: int) -> bool:
+        if self._blocked or connection.blocked:
+            return False
+        if qos == 0:  # which needs no quota, but must not overtake others of its kind
+            return not self.waiting.qos_0
+        return not self.waiting.length and self.pause == PAUSE_NONE
+
+    def _send_now(self, connection: Connection, publication: Publication) -> None:
+        message = publication.message
+        if message.qos == 0:
+            sent = self._send_publish(connection, message, AS_IT_IS, 0, 0)
+            self._end(publication, None if sent else self._drop_error())
+        else:
+            delivery = self._delivery(publication)
+            if self._journal is not None:
+                self._journal.queued(self._sid, delivery)
+            self._send_first(connection, delivery, message)
+        message.forms = None
+
+    def _delivery(self, publication: Publication) -> Delivery:
+        delivery = Delivery(publication.message, AS_IT_IS)
+        publication.delivery = delivery
+        self._publications[delivery] = publication
+        return delivery
+
+    def _enqueue(self, publication: Publication) -> None:
+        message = publication.message
+        waiting = self.waiting
+        if self._blocked or not waiting.has_room_for(message.size):
+            self._make_room(message)
+            if self._blocked or not waiting.has_room_for(message.size):
+                self._block(publication)
+                return
+        self._push(publication)
+
+    def _push(self, publication: Publication) -> None:
+        delivery = self._delivery(publication)
+        publication.state = QUEUED
+        self.waiting.push(delivery, publication.message)
+        self._record_waiting(delivery)
+
+    def _make_room(self, message: Message) -> None:
+        """Drop what the setting says may be dropped for a newer message."""
+        waiting = self.waiting
+        while not waiting.has_room_for(message.size) and waiting.could_hold(message):
+            if self._when_full == "drop-oldest":
+                oldest = waiting.first()
+                if oldest is not None:
+                    waiting.pop()
+            elif self._when_full == "drop-qos0":
+                oldest = waiting.evict_qos_0()
+            else:
+                return
+            if oldest is None:
+                return
+            self._finish(oldest)
+            self._end_delivery(oldest, NotDelivered(OLDEST_DROPPED, False))
+
+    def _block(self, publication: Publication) -> None:
+        if self._when_full != "block" or not self.waiting.could_hold(publication.message):
+            raise QueueFull(f"{self.waiting.messages} messages of {self.waiting.size} bytes wait already")
+        publication.state = BLOCKED
+        self._blocked.append(publication)
+
+    def _admit(self) -> None:
+        """There may be room in the queue for what was blocked."""
+        while self._blocked and self.waiting.has_room_for(self._blocked[0].message.size):
+            self._push(self._blocked.popleft())
+
+    def withdraw(self, publication: Publication) -> bool:
+        """Take back a message that was not sent yet; False if it was, or has come to its end."""
+        delivery = publication.delivery
+        if publication.state == BLOCKED:
+            self._blocked.remove(publication)
+        elif publication.state == QUEUED and delivery is not None:
+            self._finish(delivery)
+            self.waiting.discard(delivery)
+            self._publications.pop(delivery, None)
+            self._admit()
+        else:
+            return False
+        return True
+
+    def expire(self, publication: Publication, cause: str) -> None:
+        """Give a message up: take it back, or, if it was sent, wait no more for what comes of it."""
+        if publication.state == ENDED:
+            return
+        error = publication.give_up(cause)
+        if not self.withdraw(publication) and publication.delivery is not None:
+            self._publications.pop(publication.delivery, None)
+        self._end(publication, error)
+
+    def give_up_all(self, cause: str) -> None:
+        """The client stops. What a store keeps goes on with the next one."""
+        for publication in [*self._publications.values(), *self._blocked]:
+            self._end(publication, publication.give_up(cause))
+        self._publications.clear()
+        self._blocked.clear()
+
+    # To the Server
+
+    def pump(self) -> None:
+        """As the broker does; then what was blocked has its turn."""
+        super().pump()
+        while self._blocked and self.connection is not None:
+            before = len(self._blocked)
+            self._admit()
+            if len(self._blocked) == before:
+                return
+            super().pump()
+
+    def _send_waiting(self, connection: Connection, delivery: Delivery) -> int:
+        message = delivery.message
+        if delivery.qos or message is None:
+            return super()._send_waiting(connection, delivery)
+        refusal = self.limits.refusal_of_publish(0, message.retain)
+        sent = super()._send_waiting(connection, delivery) if refusal is None else 0
+        if refusal is None and not sent:
+            refusal = self._drop_error()
+        self._end_delivery(delivery, refusal)
+        return sent
+
+    def _send_first(self, connection: Connection, delivery: Delivery, message: Message) -> int:
+        refusal = self.limits.refusal_of_publish(delivery.qos, message.retain)
+        if refusal is not None:
+            self._finish(delivery)
+            self._end_delivery(delivery, refusal)
+            return 0
+        sent = super()._send_first(connection, delivery, message)
+        if not sent:
+            self._end_delivery(delivery, self._drop_error())
+            return 0
+        publication = self._publications.get(delivery)
+        if publication is not None:
+            publication.state = SENT
+            publication.packet_id = delivery.packet_id
+        return sent
+
+    def _send_duplicate(self, connection: Connection, delivery: Delivery) -> int:
+        sent = super()._send_duplicate(connection, delivery)
+        if not sent:
+            self._end_delivery(delivery, self._drop_error())
+        return sent
+
+    def new_packet_id(self) -> int:
+        """One for a request [MQTT-2.2.1-3]. Raises `ClientError` when very many are under way."""
+        if len(self.requests) >= REQUESTS_LIMIT:
+            raise ClientError(f"{REQUESTS_LIMIT} requests are under way already")
+        return self._new_packet_id()
+
+    def _new_packet_id(self) -> int:
+        """SUBSCRIBE, UNSUBSCRIBE and PUBLISH share the Packet Identifiers (2.2.1)."""
+        packet_id = super()._new_packet_id()
+        while packet_id in self.requests:
+            packet_id = super()._new_packet_id()
+        return packet_id
+
+    # What becomes of them
+
+    def _complete(self, delivery: Delivery, packet_type: int, reason_code: int) -> None:
+        publication = self._publications.pop(delivery, None)
+        if publication is not None:
+            self._confirm(publication, packet_type, reason_code)
+        super()._complete(delivery, packet_type, reason_code)
+
+    def _confirm(self, publication: Publication, packet_type: int, reason_code: int) -> None:
+        answer = self.answer
+        if answer is not None and answer.properties is not None:
+            publication.reason_string = answer.properties.reason_string
+            publication.user_properties = answer.properties.user_properties
+        publication.reason_code = reason_code
+        error: ClientError | None = None
+        if reason_code >= 0x80 and packet_type != PUBCOMP:  # by then the Server has the message
+            error = PublishRefused(reason_code, publication.reason_string, publication.user_properties)
+        self._end(publication, error)
+
+    def _end_delivery(self, delivery: Delivery, error: ClientError | None) -> None:
+        publication = self._publications.pop(delivery, None)
+        if publication is not None:
+            self._end(publication, error)
+
+    def _end(self, publication: Publication, error: ClientError | None) -> None:
+        publication.state = ENDED
+        publication.error = error
+        if publication.deadline is not None:
+            publication.deadline.cancel()
+        self.ended.append(publication)
+
+    def _drop_error(self) -> ClientError:
+        """What the message that was just dropped ends with."""
+        if self._last_drop == PACKET_TOO_LARGE:
+            text = f"the packet is larger than the Server takes, {self.limits.maximum_packet_size:,} bytes"
+            return NotSupportedByServer("Maximum Packet Size", text)
+        return NotDelivered(EXPIRED if self._last_drop == EXPIRED else self._last_drop, False)
+
+    def session_lost(self, on_session_loss: str) -> None:
+        """The Server knows nothing of what was sent and not confirmed [MQTT-3.2.2-5].
+
+        What it is to have once more becomes a new message, before all others; for the rest it is over. What
+        PUBREC has confirmed the Server has.
+        """
+        self._recall_sent()
+        again: list[Delivery] = []
+        for delivery in self.in_flight.values():
+            if delivery.message is None:
+                self._finish(delivery)
+                self._end_delivery(delivery, None)
+            elif _goes_again(on_session_loss, delivery.qos):
+                self._restart(delivery)
+                again.append(delivery)
+            else:
+                self._finish(delivery)
+                self._end_delivery(delivery, NotDelivered(SESSION_LOST, True))
+        self.in_flight.clear()
+        self.in_flight_size = 0
+        self._unsent.clear()
+        self.waiting.put_back(again)
+
+    def _restart(self, delivery: Delivery) -> None:
+        delivery.packet_id = delivery.awaiting = 0
+        if self._journal is not None:
+            self._journal.changed(delivery)
+        publication = self._publications.get(delivery)
+        if publication is not None:
+            publication.duplicate_risk = True
+
+
+def _goes_again(on_session_loss: str, qos: int) -> bool:
+    return on_session_loss == "republish" or (on_session_loss == "republish-qos1" and qos == 1)

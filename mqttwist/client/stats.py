@@ -1,0 +1,31 @@
+"""A client's counters, as plain integers."""
+
+from __future__ import annotations
+
+
+class ClientStats:
+    """Counts since the client was made. What the wire carried is in `Client.metrics`."""
+
+    __slots__ = (
+        "connections", "dropped", "handler_errors", "messages_held", "refused_connections", "rejected",
+        "sessions_lost", "unclaimed",
+    )  # fmt: skip
+
+    connections: int  # that the Server has accepted
+    refused_connections: int
+    sessions_lost: int
+    unclaimed: int  # messages that no subscriber was there for
+    dropped: int  # messages of QoS 0 that the application was too slow for
+    handler_errors: int  # handlers that have failed
+    rejected: int  # messages of ours that the Server has refused
+    messages_held: int  # how often reading stopped because too much waited for the application
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.refused_connections = 0
+        self.sessions_lost = 0
+        self.unclaimed = 0
+        self.dropped = 0
+        self.handler_errors = 0
+        self.rejected = 0
+        self.messages_held = 0
