@@ -62,8 +62,8 @@ class ClientConnection(Connection):
     """One Network Connection to a Server. `connect` is the CONNECT that was sent."""
 
     __slots__ = (
-        "_aliases", "_authenticator", "_client", "_is_authenticating", "_ping_sent_at", "connect",
-        "keep_alive", "last_sent", "limits",
+        "_aliases", "_authenticator", "_client", "_is_authenticating", "_opened_at", "_ping_sent_at",
+        "connect", "keep_alive", "last_sent", "limits",
     )  # fmt: skip
 
     connect: Connect
@@ -74,6 +74,7 @@ class ClientConnection(Connection):
     _aliases: InboundAliases
     _authenticator: Authenticator | None
     _is_authenticating: bool  # AUTH goes to and fro
+    _opened_at: float
     _ping_sent_at: float  # 0.0: no PINGRESP is waited for
 
     def __init__(
@@ -96,6 +97,7 @@ class ClientConnection(Connection):
         self._aliases = InboundAliases(client.settings.topic_alias_maximum)
         self._authenticator = authenticator
         self._is_authenticating = authenticator is not None
+        self._opened_at = client.turn.now
         self._ping_sent_at = 0.0
         self.set_version(connect.version)
 
@@ -236,6 +238,8 @@ class ClientConnection(Connection):
         A Server that does not answer for `ping_timeout` seconds is taken for gone. One that was not read from
         may have answered.
         """
+        if self.state == AWAITING_CONNACK:
+            self._look_for_connack(now)
         if self.state != CONNECTED:
             return
         if self._ping_sent_at:
@@ -249,13 +253,10 @@ class ClientConnection(Connection):
             self._ping_sent_at = now
             self.send_packet(PingReq())
 
-    def next_look(self) -> float:
-        """When `look` has something to do at the earliest, by the turn's clock; -1.0 for never."""
-        if self.state != CONNECTED:
-            return -1.0
-        if self._ping_sent_at:
-            return self._ping_sent_at + self._client.settings.ping_timeout
-        return self.last_sent + self.keep_alive if self.keep_alive else -1.0
+    def _look_for_connack(self, now: float) -> None:
+        patience = self._client.settings.connect_timeout
+        if now - self._opened_at >= patience:
+            self.end(ConnectionEnded(f"no CONNACK within {patience:g} s"), abort=True)
 
     def _pong_received(self) -> None:
         self._packet()

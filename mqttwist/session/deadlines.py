@@ -47,6 +47,15 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
 
+    @property
+    def next_at(self) -> float | None:
+        """When something may be due next; None when nothing is."""
+        heap = self._heap
+        while heap and heap[0][2].action is None:
+            heappop(heap)
+            self._cancelled -= 1
+        return heap[0][0] if heap else None
+
     def at(self, when: float, action: Callable[[float], None]) -> Deadline:
         deadline = Deadline(when, action, self)
         self._count += 1

@@ -1,0 +1,459 @@
+"""The client as programs see it, whatever it runs on.
+
+`mqttwist.net.client` and `mqttwist.aio` are made of it. The shell makes transports and says what becomes of
+them; everything that a program calls is here. What a program is told, it is told when the core is in the
+middle of nothing, so it may call whatever it likes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypedDict, Unpack
+
+from mqttwist.client.client import Client
+from mqttwist.client.connection import ClientConnection
+from mqttwist.client.doors import Authenticator
+from mqttwist.client.errors import ClientError, ConnectionEnded, ConnectRefused, NotDelivered
+from mqttwist.client.publication import Publication
+from mqttwist.client.received import Received
+from mqttwist.client.settings import ClientSettings
+from mqttwist.client.stats import ClientStats
+from mqttwist.client.subscriptions import Subscriber
+from mqttwist.front.published import Published, published
+from mqttwist.front.request import Requests
+from mqttwist.front.retry import Retry, words
+from mqttwist.front.shell import Shell, Timer, Waiter
+from mqttwist.front.subscription import CallingSubscription, Calls, Function, IteratedSubscription
+from mqttwist.session.connection import Trace, Transport
+from mqttwist.wire.connect import ConnAck
+from mqttwist.wire.message import Message
+from mqttwist.wire.packet import MQTT_3_1, MQTT_3_1_1, MQTT_5
+from mqttwist.wire.properties import Properties
+from mqttwist.wire.publish import Publish
+from mqttwist.wire.subscribe import SubscriptionOptions
+
+BUFFER = 256  # messages of QoS 0 that wait for one subscriber
+TICK = 1.0  # seconds between two looks at Keep Alive and at what is to be sent again
+STOP_TIMEOUT = 5.0  # seconds that a client that stops waits for acknowledgements
+
+STOPPED = "the client has stopped"
+VERSION_NAMES = {MQTT_3_1: "3.1", MQTT_3_1_1: "3.1.1", MQTT_5: "5.0"}
+
+
+class Asked(TypedDict, total=False):
+    """Subscription Options of MQTT 5.0 (3.8.3.1), but for the QoS."""
+
+    no_local: bool
+    retain_as_published: bool
+    retain_handling: int
+
+
+class FrontClient:
+    """What the two shells share. `core` is the client without a socket, `stats` its counters.
+
+    `on_connected(connack)`, `on_disconnected(error)`, `on_session_lost(messages)`, `on_unclaimed(publish)`
+    and `on_error(error, received)` are called when it happens, if they are set; what they raise is logged.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        shell: Shell,
+        retry: Retry,
+        authenticator: Authenticator | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._shell = shell
+        self._retry = retry
+        self.core = Client(settings, shell.seconds, self, self._wake, authenticator, trace)
+        self._requests = Requests(self, shell)
+        self._ready: list[Waiter[ConnAck]] = []
+        self._connack: ConnAck | None = None
+        self._fatal: ClientError | None = None
+        self._is_stopped = False
+        self._news: deque[Callable[[], object]] = deque()
+        self._flushing: list[Waiter[None]] = []
+        self._tick_timer: Timer | None = None
+        self._due_timer: Timer | None = None
+        self._due_at = 0.0
+        self._credentials: tuple[str | None, bytes | None] = (None, None)
+        self._was_accepted = False  # the last connection was
+        self.last_error: ClientError | None = None  # what the last connection has ended with
+        self.on_connected: Callable[[ConnAck], object] | None = None
+        self.on_disconnected: Callable[[ClientError], object] | None = None
+        self.on_session_lost: Callable[[int], object] | None = None
+        self.on_unclaimed: Callable[[Publish], object] | None = None
+        self.on_error: Callable[[BaseException, Received | None], object] | None = None
+
+    @property
+    def stats(self) -> ClientStats:
+        """Counters of what has happened, as plain integers."""
+        return self.core.stats
+
+    @property
+    def client_id(self) -> str:
+        """The Client Identifier: ours, or the one that the Server has assigned; "" before that."""
+        return self.core.client_id
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the Server has accepted the connection that there is."""
+        return self.core.is_connected
+
+    @property
+    def connack(self) -> ConnAck | None:
+        """What the Server said when it accepted the connection that there is, or the last one."""
+        return self._connack
+
+    # Publishing
+
+    def _publish(
+        self,
+        topic_name: str,
+        payload: bytes,
+        qos: int,
+        retain: bool,
+        properties: Properties | None,
+        deadline: float | None,
+    ) -> Any:
+        """As the shells' `publish`, which has the types."""
+        message = Message.create(topic_name, payload, qos, retain, properties)
+        publication = Publication(message)
+        waiter: Waiter[Published] = self._shell.waiter(lambda: self._withdraw(publication))
+        publication.on_end = lambda ended: _tell_waiter(waiter, ended)
+        try:
+            self._send(publication, deadline)
+        except ClientError as error:
+            waiter.fail(error)
+        return waiter.awaitable
+
+    def publish_then(
+        self,
+        topic_name: str,
+        payload: bytes,
+        qos: int,
+        properties: Properties | None,
+        deadline: float | None,
+        then: Callable[[BaseException | None], object],
+    ) -> None:
+        """Publish without anything to wait on: `then` is called with what went wrong, or None."""
+        message = Message.create(topic_name, payload, qos, False, properties)
+        self._send(Publication(message, lambda ended: then(ended.error)), deadline)
+
+    def _send(self, publication: Publication, deadline: float | None) -> None:
+        if self._fatal is not None:
+            raise NotDelivered(words(self._fatal), False)
+        if self._is_stopped:
+            raise NotDelivered(STOPPED, False)
+        self.core.publish(publication, deadline)
+        if deadline is not None:
+            self._be_there_in(deadline)
+
+    def _withdraw(self, publication: Publication) -> None:
+        """Nobody waits for it any more: it is not sent, if that can be."""
+        self.core.withdraw(publication)
+
+    # Subscribing
+
+    def call_for(
+        self,
+        topic_filter: str,
+        function: Function,
+        *,
+        qos: int = 2,
+        buffer: int = BUFFER,
+        concurrency: int = 1,
+        on_error: str = "leave",
+        manual: bool = False,
+        **options: Unpack[Asked],
+    ) -> CallingSubscription:
+        """Have `function(received)` called for each message that `topic_filter` matches.
+
+        At QoS 1 and 2 a message is acknowledged when the function has returned, or what it has returned (a
+        coroutine, a Deferred) has come to its end. `concurrency` is how many may be at work at once. What
+        becomes of a message whose function fails `on_error` says: "leave" (it is not acknowledged, and the
+        Server sends it again on the next connection), "reject" (PUBACK or PUBREC with 0x83; before MQTT 5.0
+        it is acknowledged) or "ack". With `manual` the function calls `ack`, `reject` or `leave` of the
+        message.
+
+        At most `buffer` messages of QoS 0 wait; then the oldest is dropped and counted. Raises `ValueError`,
+        `NeedsMQTT5` for options that there are in MQTT 5.0 only, and `NotSupportedByServer`.
+        """
+        return CallingSubscription(
+            self.core,
+            self._shell,
+            SubscriptionOptions(topic_filter, qos, **options),
+            buffer,
+            Calls(function, self._function_failed, concurrency, on_error, manual),
+        )
+
+    def subscription(self, topic_filter: str, **options: Any) -> Callable[[Function], Function]:
+        """A decorator: ``@client.subscription("a/#", qos=1)`` above a function. Options as for `call_for`.
+
+        Made before the client starts, it is there before CONNECT, so that a session that goes on loses
+        nothing.
+        """
+
+        def subscribe(function: Function) -> Function:
+            self.call_for(topic_filter, function, **options)
+            return function
+
+        return subscribe
+
+    def subscribe(
+        self,
+        topic_filter: str,
+        *,
+        qos: int = 2,
+        buffer: int = BUFFER,
+        manual: bool = False,
+        **options: Unpack[Asked],
+    ) -> IteratedSubscription:
+        """Messages to be iterated over: see `IteratedSubscription`. Options and errors as for `call_for`."""
+        return IteratedSubscription(
+            self.core,
+            self._shell,
+            SubscriptionOptions(topic_filter, qos, **options),
+            buffer,
+            manual=manual,
+        )
+
+    def _function_failed(self, error: BaseException, received: Received) -> None:
+        self.stats.handler_errors += 1
+        self._shell.failure(
+            "Error in the subscriber to {topic_name!r}", error, topic_name=received.topic_name
+        )
+        if self.on_error is not None:
+            self._guard(self.on_error, error, received)
+
+    # Request and response
+
+    def _request(
+        self, topic_name: str, payload: bytes, timeout: float, qos: int, properties: Properties | None
+    ) -> Any:
+        """As the shells' `request`, which has the types."""
+        return self._requests.ask(topic_name, payload, timeout, qos, properties)
+
+    def _respond(
+        self, request: Received, payload: bytes, qos: int | None, properties: Properties | None
+    ) -> Any:
+        """As the shells' `respond`."""
+        asked = request.properties
+        if not asked.response_topic:
+            raise ValueError("the message has no Response Topic")
+        answer = properties or Properties()
+        answer.correlation_data = asked.correlation_data
+        level = request.qos if qos is None else qos
+        return self._publish(asked.response_topic, payload, level, False, answer, None)
+
+    # Connecting
+
+    def ready(self) -> Any:
+        """Fires with the CONNACK of the connection that there is, or of the next one.
+
+        Fails with `ConnectRefused` or `ConnectionEnded` if trying again makes no sense, and when the client
+        stops.
+        """
+        waiter: Waiter[ConnAck] = self._shell.waiter()
+        if self._fatal is not None:
+            waiter.fail(self._fatal)
+        elif self.is_connected and self._connack is not None:
+            waiter.succeed(self._connack)
+        else:
+            self._ready.append(waiter)
+        return waiter.awaitable
+
+    def reauthenticate(self) -> None:
+        """Prove once more who we are (4.12.1). Raises `ClientError` where that can't be."""
+        self.core.reauthenticate()
+
+    # What the core tells, in the middle of its turn
+
+    def connected(self, connection: ClientConnection, connack: ConnAck) -> None:
+        self._connack = connack
+        self._was_accepted = True
+        self._retry.connected()
+        self._shell.info(
+            "{client_id!r} connected to {peer}: MQTT {version}, {session} session, keep alive {keep_alive} s",
+            client_id=self.client_id,
+            peer=connection.peer,
+            version=VERSION_NAMES[connection.version],
+            session="resumed" if connack.session_present else "new",
+            keep_alive=connection.keep_alive,
+        )
+        self._tell(lambda: self._tell_connected(connack))
+
+    def _tell_connected(self, connack: ConnAck) -> None:
+        waiters, self._ready = self._ready, []
+        for waiter in waiters:
+            waiter.succeed(connack)
+        if self.on_connected is not None:
+            self._guard(self.on_connected, connack)
+
+    def ended(self, connection: ClientConnection, error: ClientError) -> None:
+        self.last_error = error
+        was_refused = isinstance(error, ConnectRefused)
+        say = self._shell.warn if was_refused else self._shell.info
+        say(
+            "{client_id!r} {what} {peer}: {error}",
+            client_id=self.client_id,
+            what="refused by" if was_refused else "disconnected from",
+            peer=connection.peer,
+            error=words(error),
+        )
+        self._tell(lambda: self._tell_ended(error))
+
+    def _tell_ended(self, error: ClientError) -> None:
+        self._stop_ticking()
+        self.attempt_ended(error)
+        if self.on_disconnected is not None:
+            self._guard(self.on_disconnected, error)
+
+    def session_lost(self, connection: ClientConnection, messages: int) -> None:
+        self._shell.warn(
+            "The Server has lost the session of {client_id!r}, with {messages} messages not confirmed",
+            client_id=self.client_id,
+            messages=messages,
+        )
+        callback = self.on_session_lost
+        if callback is not None:
+            self._tell(lambda: self._guard(callback, messages))
+
+    def dropped(self, subscriber: Subscriber) -> None:
+        if subscriber.dropped == 1:
+            self._shell.warn(
+                "Messages of QoS 0 for {topic_filter!r} are dropped: they are not taken as fast as they come",
+                topic_filter=subscriber.topic_filter,
+            )
+
+    def unclaimed(self, publish: Publish) -> None:
+        if self.stats.unclaimed == 1:
+            self._shell.warn(
+                "A message to {topic_name!r} came that nothing here has subscribed to; more are only counted",
+                topic_name=publish.topic_name,
+            )
+        callback = self.on_unclaimed
+        if callback is not None:
+            self._tell(lambda: self._guard(callback, publish))
+
+    # What the shells do with it
+
+    def open(self, transport: Transport, peer: str) -> ClientConnection:
+        """A transport was made: CONNECT goes out, with what `credentials` have been answered."""
+        username, password = self._credentials
+        self.last_error = None
+        connection = self.core.open(transport, peer, username, password)
+        if self._tick_timer is None:
+            self._tick_timer = self._shell.every(TICK, self._tick)
+        self.settle()
+        return connection
+
+    def attempt_ended(self, error: ClientError) -> None:
+        """A connection has ended, accepted or not: the shell decides whether and when there is another."""
+        raise NotImplementedError
+
+    def connection_failed(self, error: BaseException, peer: str) -> None:
+        """No transport could be made."""
+        self._shell.warn("Cannot connect to {peer}: {error}", peer=peer, error=words(error))
+
+    def give_up(self, error: ClientError) -> None:
+        """There will be no more connections: everything that waits fails with `error`."""
+        self._fatal = error
+        self._shell.warn("{client_id!r} gives up: {error}", client_id=self.client_id, error=words(error))
+        self._fail_all(words(error), error)
+
+    def _fail_all(self, cause: str, error: ClientError) -> None:
+        waiters, self._ready = self._ready, []
+        for waiter in waiters:
+            waiter.fail(error)
+        self.core.give_up_all(cause)
+        self._requests.give_up_all(lambda: NotDelivered(cause, True))
+        self.settle()
+
+    def flushed(self) -> Any:
+        """Fires when all that was published is confirmed, or at QoS 0 written."""
+        waiter: Waiter[None] = self._shell.waiter()
+        if self.core.outgoing.unfinished:
+            self._flushing.append(waiter)
+        else:
+            waiter.succeed(None)
+        return waiter.awaitable
+
+    def finish(self) -> None:
+        """The client has stopped: everything that still waits fails."""
+        self._is_stopped = True
+        self._stop_ticking()
+        if self._due_timer is not None:
+            self._due_timer.cancel()
+            self._due_timer = None
+        self._fail_all(STOPPED, ConnectionEnded(STOPPED))
+
+    def restart(self) -> None:
+        """The client starts, perhaps again."""
+        self._is_stopped = False
+        self._fatal = None
+
+    # Turns and time
+
+    def _wake(self) -> None:
+        """Something is to be written or told: soon, together with what else comes in this round."""
+        self._shell.call_later(0.0, self.settle)
+
+    def settle(self) -> None:
+        """Write what has gathered, and tell the program what has happened."""
+        try:
+            self.core.settle()
+        except Exception as error:
+            self._shell.failure("Error in the client", error)
+        while self._news:
+            self._news.popleft()()
+        if self._flushing and not self.core.outgoing.unfinished:
+            waiters, self._flushing = self._flushing, []
+            for waiter in waiters:
+                waiter.succeed(None)
+
+    def _tell(self, news: Callable[[], object]) -> None:
+        self._news.append(news)
+        if len(self._news) == 1:
+            self._wake()
+
+    def _guard(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call the program, and log what it raises."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            self._shell.failure("Error in a function that was to be told", error)
+
+    def _tick(self) -> None:
+        self.core.tick()
+        self.settle()
+
+    def _stop_ticking(self) -> None:
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+            self._tick_timer = None
+
+    def _be_there_in(self, seconds: float) -> None:
+        """Something is due then."""
+        when = self._shell.seconds() + seconds
+        if self._due_timer is None or when < self._due_at:
+            if self._due_timer is not None:
+                self._due_timer.cancel()
+            self._due_at = when
+            self._due_timer = self._shell.call_later(seconds, self._due)
+
+    def _due(self) -> None:
+        self._due_timer = None
+        self.core.tick()
+        self.settle()
+        following = self.core.deadlines.next_at
+        if following is not None:
+            self._be_there_in(max(following - self._shell.seconds(), 0.0))
+
+
+def _tell_waiter(waiter: Waiter[Published], publication: Publication) -> None:
+    if publication.error is None:
+        waiter.succeed(published(publication))
+    else:
+        waiter.fail(publication.error)

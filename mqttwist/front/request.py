@@ -1,0 +1,92 @@
+"""Request and response (4.10): an answer comes to a topic of ours, and is known by its Correlation Data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from mqttwist.client.errors import ClientError
+from mqttwist.client.received import Received
+from mqttwist.front.shell import Shell, Timer, Waiter
+from mqttwist.wire.properties import Properties
+
+if TYPE_CHECKING:
+    from mqttwist.front.client import FrontClient
+    from mqttwist.front.subscription import CallingSubscription
+
+
+class NoResponse(ClientError):
+    """Nobody has answered a request in time."""
+
+
+class _Question:
+    def __init__(self, waiter: Waiter[Received], timer: Timer) -> None:
+        self.waiter = waiter
+        self.timer = timer
+
+
+class Requests:
+    """The requests of one client. The topic for their answers is subscribed to with the first one."""
+
+    def __init__(self, front: FrontClient, shell: Shell) -> None:
+        self._front = front
+        self._shell = shell
+        self._topic_name = ""
+        self._subscription: CallingSubscription | None = None
+        self._questions: dict[bytes, _Question] = {}
+
+    def ask(
+        self, topic_name: str, payload: bytes, timeout: float, qos: int, properties: Properties | None
+    ) -> Any:
+        """Publish a request, and fire with its answer. Fails with `NoResponse` after `timeout` seconds."""
+        self._listen()
+        correlation = uuid4().bytes
+        asked = properties or Properties()
+        asked.response_topic = self._topic_name
+        asked.correlation_data = correlation
+        waiter: Waiter[Received] = self._shell.waiter(lambda: self._forget(correlation))
+        timer = self._shell.call_later(timeout, lambda: self._too_late(correlation, topic_name, timeout))
+        self._questions[correlation] = _Question(waiter, timer)
+        self._front.publish_then(
+            topic_name,
+            payload,
+            qos,
+            asked,
+            timeout,
+            lambda error: self._sent(correlation, error),
+        )
+        return waiter.awaitable
+
+    def _listen(self) -> None:
+        if self._subscription is None or not self._subscription.is_open:
+            self._topic_name = f"response/{uuid4().hex}"
+            self._subscription = self._front.call_for(self._topic_name, self._answered, qos=1)
+
+    def _answered(self, received: Received) -> None:
+        question = self._forget(received.properties.correlation_data or b"")
+        if question is not None:
+            question.waiter.succeed(received)
+
+    def _sent(self, correlation: bytes, error: BaseException | None) -> None:
+        if error is not None:
+            self._fail(correlation, error)
+
+    def _too_late(self, correlation: bytes, topic_name: str, timeout: float) -> None:
+        self._fail(correlation, NoResponse(f"no answer from {topic_name!r} within {timeout:g} s"))
+
+    def _fail(self, correlation: bytes, error: BaseException) -> None:
+        question = self._forget(correlation)
+        if question is not None:
+            question.waiter.fail(error)
+
+    def _forget(self, correlation: bytes) -> _Question | None:
+        question = self._questions.pop(correlation, None)
+        if question is not None:
+            question.timer.cancel()
+        return question
+
+    def give_up_all(self, error: Callable[[], BaseException]) -> None:
+        """The client stops."""
+        for correlation in list(self._questions):
+            self._fail(correlation, error())

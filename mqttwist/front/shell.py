@@ -1,0 +1,57 @@
+"""What the front of the client asks of Twisted or asyncio: something to wait on, time, and a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+Value_contra = TypeVar("Value_contra", contravariant=True)
+
+
+class Waiter(Protocol, Generic[Value_contra]):
+    """Something that has not happened yet. It ends once; what is said later counts for nothing."""
+
+    @property
+    def awaitable(self) -> Any:
+        """A Deferred, or a Future of asyncio."""
+
+    def succeed(self, value: Value_contra) -> object:
+        """It has happened."""
+
+    def fail(self, error: BaseException) -> object:
+        """It will not happen."""
+
+
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> object:
+        """It is not to come; harmless when it has."""
+
+
+class Shell(Protocol):
+    """Twisted's reactor, or an event loop of asyncio."""
+
+    def seconds(self) -> float:
+        """The time, from any origin, in seconds."""
+
+    def waiter(self, on_cancel: Callable[[], object] | None = None) -> Waiter[Any]:
+        """Something to wait on; `on_cancel` is called when whoever waits does so no more."""
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
+        """Have `call` called after so many seconds; 0: in the next round."""
+
+    def every(self, seconds: float, call: Callable[[], object]) -> Timer:
+        """Have `call` called every so many seconds, for the first time when they have passed."""
+
+    def follow(self, outcome: object, done: Callable[[BaseException | None], object]) -> object:
+        """Follow what the application has returned (a coroutine, a Deferred, anything) to its end."""
+
+    def info(self, text: str, **facts: object) -> object:
+        """A line of the log; `facts` fill the braces of `text`."""
+
+    def warn(self, text: str, **facts: object) -> object:
+        """A line that somebody should look at."""
+
+    def failure(self, text: str, error: BaseException, **facts: object) -> object:
+        """An error of the application's code, with its traceback."""

@@ -1,0 +1,284 @@
+"""The client for Twisted programs: a service that stays connected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, TypedDict, Unpack
+
+from twisted.application.internet import ClientService
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mqttwist.client.doors import Authenticator
+from mqttwist.client.errors import ClientError, ConnectionEnded
+from mqttwist.client.received import Received
+from mqttwist.client.settings import VERSIONS, ClientSettings
+from mqttwist.front.client import STOP_TIMEOUT, FrontClient
+from mqttwist.front.published import Published
+from mqttwist.front.retry import Reconnecting, Retry
+from mqttwist.net.client_endpoint import Where, as_list, client_endpoint
+from mqttwist.net.client_protocol import MQTTClientFactory
+from mqttwist.net.client_shell import TwistedShell
+from mqttwist.session.connection import Trace
+from mqttwist.wire.connect import ConnAck, Will
+from mqttwist.wire.properties import Properties
+
+Credential = str | bytes | None
+AskedCredential = Credential | Callable[[], Any]
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keywords that are settings: see `ClientSettings`."""
+
+    client_id: str
+    clean_start: bool
+    keep_alive: int
+    session_expiry_interval: int
+    will: Will | None
+    properties: Properties | None
+    receive_maximum: int
+    maximum_packet_size: int
+    topic_alias_maximum: int
+    queue_messages: int
+    queue_bytes: int
+    when_full: str
+    hold_bytes: int
+    on_session_loss: str
+    retry_interval: float
+    connect_timeout: float
+    ping_timeout: float
+
+
+class MQTTClient(FrontClient, Service):
+    """An MQTT client that connects, and connects again, while it runs.
+
+    `where` is one Server or several that are tried in turn: see `mqttwist.net.client_endpoint`. `version` is
+    5, "3.1.1", "3.1", or "auto", which begins with 5 and asks in an older version a Server that does not know
+    it. `username` and `password` are values, or functions that are asked before each attempt, and may answer
+    by a Deferred or a coroutine. `authenticator` proves who we are in more steps (4.12). `reconnecting` says
+    how long to wait between attempts, and what else may come after one. `reactor` is the installed one unless
+    a test gives another. The other keywords are those of `ClientSettings`.
+
+    Raises `ValueError` for what makes no sense. Every method that takes its time returns a Deferred, which
+    can be awaited as well.
+    """
+
+    def __init__(
+        self,
+        where: Where | Iterable[Where],
+        *,
+        version: int | str = 5,
+        username: AskedCredential = None,
+        password: AskedCredential = None,
+        authenticator: Authenticator | None = None,
+        reconnecting: Reconnecting | None = None,
+        trace: Trace | None = None,
+        reactor: Any = None,
+        **settings: Unpack[ClientOptions],
+    ) -> None:
+        if reactor is None:
+            from twisted.internet import reactor
+        if version not in VERSIONS:
+            raise ValueError(f"the version is {version!r}, not one of 5, '3.1.1', '3.1' and 'auto'")
+        shell = TwistedShell(reactor)
+        policy = Retry(
+            reconnecting or Reconnecting(),
+            shell.seconds,
+            asks_again=callable(username) or callable(password),
+        )
+        super().__init__(
+            ClientSettings(versions=VERSIONS[version], **settings), shell, policy, authenticator, trace
+        )
+        self._reactor = reactor
+        self._places = [client_endpoint(reactor, one) for one in as_list(where)]
+        self._place = 0
+        self._detour: IStreamClientEndpoint | None = None
+        self._username = username
+        self._password = password
+        self._factory = MQTTClientFactory(self, reactor)
+        self._service = ClientService(
+            _Attempts(self),
+            self._factory,
+            retryPolicy=lambda attempts: self._pause(),
+            clock=reactor,
+        )
+
+    # Service
+
+    def startService(self) -> None:
+        """Begin to connect; harmless when it runs."""
+        if self.running:
+            return
+        super().startService()  # type: ignore[no-untyped-call]
+        self.restart()
+        self._service.startService()
+
+    def stopService(self, timeout: float = STOP_TIMEOUT) -> Deferred[None]:
+        """Send what waits, wait `timeout` seconds at most for it to be confirmed, say goodbye and close.
+
+        Fires when the transport is gone. What was not confirmed by then fails with `NotDelivered`.
+        """
+        if not self.running:
+            return succeed(None)
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self.is_connected and self.core.outgoing.unfinished:
+            flushed: Deferred[None] = self.flushed()
+            flushed.addTimeout(timeout, self._reactor, lambda result, seconds: None)
+        else:
+            flushed = succeed(None)
+        return flushed.addCallback(self._leave)
+
+    def _leave(self, result: None) -> Deferred[None]:
+        """Say goodbye, and wait until the transport is gone: to close it at once could throw that away."""
+        self.core.disconnect()
+        self.settle()
+        stopped = self._factory.when_none_is_left().addCallback(lambda nothing: self._service.stopService())
+        return stopped.addCallback(lambda nothing: self.finish())
+
+    async def __aenter__(self) -> MQTTClient:
+        self.startService()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stopService()
+
+    # What takes its time
+
+    def ready(self) -> Deferred[ConnAck]:
+        """See `FrontClient.ready`."""
+        waiting: Deferred[ConnAck] = super().ready()
+        return waiting
+
+    def publish(
+        self,
+        topic_name: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        properties: Properties | None = None,
+        deadline: float | None = None,
+    ) -> Deferred[Published]:
+        """Publish a message. Fires when it was written (QoS 0), or confirmed by PUBACK (1) or PUBCOMP (2).
+
+        Without a connection it waits for the next one, in a queue that `queue_messages` and `queue_bytes`
+        bound. Fails with `NotDelivered` when it was given up: after `deadline` seconds, or with the session,
+        or because the client has stopped; with `QueueFull`; with `PublishRefused` if the Server says no; with
+        `NotSupportedByServer` for a QoS, a RETAIN or a size that the Server does not take.
+
+        To cancel the Deferred takes the message back if it was not sent yet. Raises `ValueError` for what
+        MQTT does not allow, and `NeedsMQTT5` for properties before MQTT 5.0.
+        """
+        waiting: Deferred[Published] = self._publish(topic_name, payload, qos, retain, properties, deadline)
+        return waiting
+
+    def request(
+        self,
+        topic_name: str,
+        payload: bytes,
+        *,
+        timeout: float,
+        qos: int = 1,
+        properties: Properties | None = None,
+    ) -> Deferred[Received]:
+        """Publish a request and fire with its response (4.10), of MQTT 5.0 only.
+
+        Fails with `NoResponse` when none comes within `timeout` seconds, and with what `publish` fails with.
+        """
+        waiting: Deferred[Received] = self._request(topic_name, payload, timeout, qos, properties)
+        return waiting
+
+    def respond(
+        self,
+        request: Received,
+        payload: bytes,
+        *,
+        qos: int | None = None,
+        properties: Properties | None = None,
+    ) -> Deferred[Published]:
+        """Answer a request, with its QoS unless another is given. Raises `ValueError` if it wants none."""
+        waiting: Deferred[Published] = self._respond(request, payload, qos, properties)
+        return waiting
+
+    def flushed(self) -> Deferred[None]:
+        """See `FrontClient.flushed`."""
+        waiting: Deferred[None] = super().flushed()
+        return waiting
+
+    # Connecting
+
+    def attempt_ended(self, error: ClientError) -> None:
+        if not self._retry.is_fatal(error) or not self.running:
+            return
+        self._service.stopService()
+        self.give_up(error)
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Make a transport to the Server whose turn it is: called by Twisted's service for each attempt."""
+        return self._ask().addCallback(lambda nothing: self._connect(factory))
+
+    def _ask(self) -> Deferred[None]:
+        """User name and password for the next attempt."""
+        asked = maybeDeferred(_value, self._username)
+
+        def has_username(username: Credential) -> Deferred[None]:
+            return maybeDeferred(_value, self._password).addCallback(has_password, username)
+
+        def has_password(password: Credential, username: Credential) -> None:
+            name = username.decode() if isinstance(username, bytes) else username
+            secret = password.encode() if isinstance(password, str) else password
+            self._credentials = (name, secret)
+
+        return asked.addCallback(has_username)
+
+    def _connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        detour, self._detour = self._detour, None
+        endpoint = detour or self._places[self._place]
+        self._last_place = endpoint
+        return endpoint.connect(factory).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> Failure:
+        self.connection_failed(failure.value or ConnectionEnded("no reason"), repr(self._last_place))
+        self.last_error = ConnectionEnded(failure.getErrorMessage())
+        return failure
+
+    def _pause(self) -> float:
+        """Decide what comes next, and how long it is to wait: an attempt or a connection has ended."""
+        error = self.last_error or ConnectionEnded("no connection")
+        was_accepted, self._was_accepted = self._was_accepted, False
+        reference = self._retry.redirection(error)
+        if reference is not None:
+            self._detour = client_endpoint(self._reactor, reference)
+        elif not was_accepted and not self.core.has_another_version:
+            self._place = (self._place + 1) % len(self._places)
+        return self._retry.pause(error, reference is not None or self.core.has_another_version)
+
+
+def _value(asked: AskedCredential) -> Any:
+    if not callable(asked):
+        return asked
+    answer = asked()
+    return Deferred.fromCoroutine(answer) if hasattr(answer, "send") else answer
+
+
+@implementer(IStreamClientEndpoint)
+class _Attempts:
+    """What Twisted's service connects to: whatever the client says."""
+
+    def __init__(self, client: MQTTClient) -> None:
+        self._client = client
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        try:
+            return self._client.connect(protocolFactory)
+        except Exception:
+            return fail()

@@ -1,0 +1,107 @@
+"""What the front of the client needs, made of Twisted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import AlreadyCalled, AlreadyCancelled
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mqttwist.net.timers import core_clock
+
+log = Logger(namespace="mqttwist.client")
+
+
+class DeferredWaiter:
+    """A Deferred that fires once; when it is cancelled, `on_cancel` is called."""
+
+    __slots__ = ("_on_cancel", "awaitable")
+
+    def __init__(self, on_cancel: Callable[[], object] | None) -> None:
+        self.awaitable: Deferred[Any] = Deferred(None if on_cancel is None else self._cancelled)
+        self._on_cancel = on_cancel
+
+    def _cancelled(self, deferred: Deferred[Any]) -> None:
+        if self._on_cancel is not None:
+            self._on_cancel()
+
+    def succeed(self, value: object) -> None:
+        if not self.awaitable.called:
+            self.awaitable.callback(value)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.awaitable.called:
+            self.awaitable.errback(error)
+
+
+class DelayedTimer:
+    """A call that the reactor makes later."""
+
+    __slots__ = ("_delayed",)
+
+    def __init__(self, delayed: IDelayedCall) -> None:
+        self._delayed = delayed
+
+    def cancel(self) -> None:
+        with suppress(AlreadyCalled, AlreadyCancelled):
+            self._delayed.cancel()
+
+
+class LoopTimer:
+    """A `LoopingCall`."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: LoopingCall) -> None:
+        self._loop = loop
+
+    def cancel(self) -> None:
+        if self._loop.running:
+            self._loop.stop()
+
+
+class TwistedShell:
+    """`reactor` is what tells the time and calls later: the installed reactor, or a `Clock`."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor: IReactorTime = reactor
+        self.seconds = core_clock(reactor)
+
+    def waiter(self, on_cancel: Callable[[], object] | None = None) -> DeferredWaiter:
+        return DeferredWaiter(on_cancel)
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> DelayedTimer:
+        return DelayedTimer(self._reactor.callLater(seconds, call))
+
+    def every(self, seconds: float, call: Callable[[], object]) -> LoopTimer:
+        loop = LoopingCall(call)
+        loop.clock = self._reactor
+        loop.start(seconds, now=False).addErrback(lambda failure: log.failure("Error in a timer", failure))
+        return LoopTimer(loop)
+
+    def follow(self, outcome: object, done: Callable[[BaseException | None], object]) -> None:
+        deferred: Deferred[Any]
+        if isinstance(outcome, Deferred):
+            deferred = outcome
+        elif isinstance(outcome, Coroutine):
+            deferred = Deferred.fromCoroutine(outcome)
+        else:
+            done(None)
+            return
+        deferred.addCallbacks(lambda result: done(None), lambda failure: done(failure.value))
+        deferred.addErrback(lambda failure: log.failure("Error in the client", failure))
+
+    def info(self, text: str, **facts: Any) -> None:
+        log.info(text, **facts)
+
+    def warn(self, text: str, **facts: Any) -> None:
+        log.warn(text, **facts)
+
+    def failure(self, text: str, error: BaseException, **facts: Any) -> None:
+        log.failure(text, Failure(error, type(error), error.__traceback__), **facts)
