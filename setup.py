@@ -56,10 +56,13 @@ def core_extensions() -> list[Extension]:
         try:
             from mypyc.build import mypycify
 
-            # Without a configuration file: the project's own names a plugin that a build has no use for.
+            # Without a configuration file: the project's own names a plugin that a build has no use for. The
+            # package names all of the client for type checkers, Twisted's part too, which is not compiled.
             files = [str(path.relative_to(HERE)) for path in paths]
             extensions: list[Extension] = mypycify(
-                [f"--config-file={os.devnull}", *files], opt_level="3", debug_level="0"
+                [f"--config-file={os.devnull}", "--follow-imports=silent", *files],
+                opt_level="3",
+                debug_level="0",
             )
             return extensions
         except ImportError:
