@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 
-from mqttwist.session.delivery import EXPIRED, QUEUE_FULL, Delivery
+from mqttwist.session.delivery import EXPIRED, QUEUE_FULL, Delivery, deliveries_of
 from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
@@ -42,8 +42,8 @@ class WaitingReceiver(Receiver):
             self._wake()
         return accepted
 
-    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
-        self.waiting.push_kept(Delivery(message, grant, kept))
+    def replay(self, places: list[Kept], grant: Grant) -> None:
+        self.waiting.push_kept(deliveries_of(places, grant))
         self._wake()
 
     def withdraw_drop(self) -> None:

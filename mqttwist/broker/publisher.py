@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mqttwist.broker.doors import Authority
+from mqttwist.broker.retained import RetainedMessages
 from mqttwist.broker.router import Router
 from mqttwist.broker.settings import Settings
 from mqttwist.broker.subscriptions import NAME_LIMIT
@@ -27,7 +28,7 @@ class Publisher:
 
     __slots__ = (
         "_aliases", "_authority", "_maximum_qos", "_maximum_topic_levels", "_permissions",
-        "_retain_available", "_router", "_session",
+        "_retain_available", "_retained", "_retained_limit", "_router", "_session",
     )  # fmt: skip
 
     _router: Router
@@ -38,6 +39,8 @@ class Publisher:
     _maximum_qos: int
     _maximum_topic_levels: int
     _retain_available: bool
+    _retained: RetainedMessages
+    _retained_limit: int  # below it nothing has to be looked at to retain a message
 
     def __init__(
         self, router: Router, settings: Settings, session: Session, authority: Authority | None
@@ -50,6 +53,8 @@ class Publisher:
         self._maximum_qos = settings.maximum_qos
         self._maximum_topic_levels = settings.maximum_topic_levels
         self._retain_available = settings.retain_available == 1
+        self._retained = router.retained
+        self._retained_limit = settings.maximum_retained if self._retain_available else 0
 
     @property
     def client_id(self) -> str:
@@ -67,7 +72,7 @@ class Publisher:
         topic_name = publish.topic_name
         if (
             self._authority is not None
-            or publish.retain
+            or (publish.retain and self._retained.count >= self._retained_limit)
             or topic_name[0] == "$"
             or len(topic_name) >= self._maximum_topic_levels
         ):

@@ -9,17 +9,17 @@ from mqttwist.wire.message import Kept, Message
 class RetainedMessages:
     """One message for each Topic Name, in a place of its own."""
 
-    __slots__ = ("_count", "_places")
+    __slots__ = ("_places", "count")
 
     _places: TopicTree[Kept]
-    _count: int
+    count: int  # how many there are
 
     def __init__(self) -> None:
         self._places = TopicTree()
-        self._count = 0
+        self.count = 0
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def get(self, topic_name: str) -> Message | None:
         kept = self._places.get(topic_name)
@@ -38,7 +38,7 @@ class RetainedMessages:
         """Take the place of a topic as it is: from a store, with what was to be sent of it."""
         before = self._places.put(topic_name, kept)
         if before is None:
-            self._count += 1
+            self.count += 1
         else:
             before.message = None
 
@@ -48,7 +48,7 @@ class RetainedMessages:
         if kept is None:
             return False
         kept.message = None
-        self._count -= 1
+        self.count -= 1
         return True
 
     def matching(self, topic_filter: str) -> list[Kept]:

@@ -17,7 +17,7 @@ from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Session, Subscription
 from mqttwist.session.store import Store
 from mqttwist.session.turn import Turn
-from mqttwist.wire.message import Message
+from mqttwist.wire.message import Kept, Message
 from mqttwist.wire.subscribe import SubscriptionOptions
 from mqttwist.wire.topics import split_share
 
@@ -61,7 +61,8 @@ class Router:
         for kept in self._store.retained():
             if kept.message is not None:
                 self.retained.take_up(kept.message.topic_name, kept)
-                self._expire_retained_later(kept.message)
+                if kept.message.expires_at:
+                    self._expire_retained_later(kept.message)
 
     # Publishing
 
@@ -114,23 +115,24 @@ class Router:
         )
 
     def _retain(self, message: Message, publisher: Receiver | None) -> None:
-        expiry = self._retained_expiry.pop(message.topic_name, None)
-        if expiry is not None:
-            expiry.cancel()
+        topic_name = message.topic_name
+        if self._retained_expiry and topic_name in self._retained_expiry:
+            self._retained_expiry.pop(topic_name).cancel()
         if message.payload_size == 0:  # [MQTT-3.3.1-6] [MQTT-3.3.1-7]
-            if self.retained.remove(message.topic_name):
-                self._store.retained_changed(message.topic_name, None)
+            if self.retained.remove(topic_name):
+                self._store.retained_changed(topic_name, None)
             return
         kept = self.retained.set(message, "" if publisher is None else publisher.client_id)
-        if not message.topic_name.startswith("$SYS/"):  # the figures of a broker end with it
-            self._store.retained_changed(message.topic_name, kept)
-        self._expire_retained_later(message)
+        if topic_name[0] != "$" or not topic_name.startswith("$SYS/"):  # its own figures end with a broker
+            self._store.retained_changed(topic_name, kept)
+        if message.expires_at:
+            self._expire_retained_later(message)
 
     def _expire_retained_later(self, message: Message) -> None:
-        if message.expires_at:
-            self._retained_expiry[message.topic_name] = self._deadlines.at(
-                message.expires_at, lambda now: self._expire_retained(message.topic_name)
-            )
+        topic_name = message.topic_name
+        self._retained_expiry[topic_name] = self._deadlines.at(
+            message.expires_at, lambda now: self._expire_retained(topic_name)
+        )
 
     def _expire_retained(self, topic_name: str) -> None:
         del self._retained_expiry[topic_name]
@@ -148,12 +150,14 @@ class Router:
             return
         identifiers = (subscription.identifier,) if subscription.identifier else ()
         grant = Grant(options.qos, True, identifiers)
-        for kept in self.retained.matching(options.topic_filter):
-            message = kept.message
-            if message is None or (options.no_local and kept.publisher == receiver.client_id):
-                continue  # [MQTT-3.8.3-3]
-            if self._may_receive(receiver, message.topic_name):
-                receiver.replay(message, kept, grant)
+        places = self.retained.matching(options.topic_filter)
+        if options.no_local:  # [MQTT-3.8.3-3]
+            places = [kept for kept in places if kept.publisher != receiver.client_id]
+        authority = self._authorities.get(receiver)
+        if authority is not None:
+            places = [kept for kept in places if _may_be_replayed(kept, authority)]
+        if places:
+            receiver.replay(places, grant)
 
     # Subscribing
 
@@ -302,3 +306,7 @@ class Router:
     def _may_receive(self, receiver: Receiver, topic_name: str) -> bool:
         authority = self._authorities.get(receiver)
         return authority is None or authority.may_receive(topic_name)
+
+
+def _may_be_replayed(kept: Kept, authority: Authority) -> bool:
+    return kept.message is not None and authority.may_receive(kept.message.topic_name)

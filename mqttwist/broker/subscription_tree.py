@@ -53,6 +53,12 @@ class SubscriptionNode:
             return self.any_levels
         return self._children.get(part)
 
+    def begins(self, topic_name: str) -> bool:
+        """Whether a filter that begins here may match `topic_name`, by its first level."""
+        if self.any_level is not None or self.any_levels is not None:
+            return True
+        return bool(self._children) and topic_name.partition("/")[0] in self._children
+
     def _descend(
         self,
         level: str,

@@ -228,6 +228,8 @@ class Subscriptions:
         route = self._routes.get(topic_name)
         if route is not None:
             return route
+        if not self._root.begins(topic_name):
+            return NOWHERE  # which is found out as quickly as it would be looked up
         route = self._find(topic_name)
         if len(topic_name) > NAME_LIMIT:
             return route

@@ -65,3 +65,8 @@ class Delivery:
         self.sid = 0
         self.position = 0
         self.size = 0
+
+
+def deliveries_of(places: list[Kept], grant: Grant) -> list[Delivery]:
+    """What is sent of retained messages because of a SUBSCRIBE (3.3.1.3), by their places."""
+    return [Delivery(kept.message, grant, kept) for kept in places if kept.message is not None]

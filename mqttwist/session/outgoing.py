@@ -18,7 +18,7 @@ from typing import Final
 from mqttwist.session import delivery as drop
 from mqttwist.session.aliases import OutboundAliases
 from mqttwist.session.connection import HOLD_LIMIT, PUMP_LIMIT, Connection
-from mqttwist.session.delivery import Delivery
+from mqttwist.session.delivery import Delivery, deliveries_of
 from mqttwist.session.grant import Grant
 from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
@@ -191,10 +191,12 @@ class OutgoingFlow(Sender):
         if self._journal is not None and delivery.qos:
             self._journal.queued(self._sid, delivery)
 
-    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
-        delivery = Delivery(message, grant, kept)
-        self.waiting.push_kept(delivery)
-        self._record_waiting(delivery)
+    def replay(self, places: list[Kept], grant: Grant) -> None:
+        deliveries = deliveries_of(places, grant)
+        self.waiting.push_kept(deliveries)
+        if self._journal is not None:
+            for delivery in deliveries:
+                self._record_waiting(delivery)
 
     def pump(self) -> None:
         """Send what is to be sent again and then what waits, as far as the quota and the transport allow.
@@ -206,11 +208,14 @@ class OutgoingFlow(Sender):
         if connection is None:
             return
         sent = self._send_again(connection) if self._unsent else 0
+        waiting = self.waiting
         while not connection.blocked and sent < PUMP_LIMIT:
-            delivery = self.waiting.first()
+            if self._quota_is_used and not waiting.qos_0:
+                return
+            delivery = waiting.first()
             if delivery is None or (delivery.qos and self._quota_is_used):
                 return
-            self.waiting.pop()
+            waiting.pop()
             sent += self._send_waiting(connection, delivery)
         connection.wants_room = True
 

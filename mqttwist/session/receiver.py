@@ -26,10 +26,10 @@ class Receiver:
         """
 
     @abstractmethod
-    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
-        """Keep a retained `message`, by its place, until it can be sent: because of a SUBSCRIBE (3.3.1.3).
+    def replay(self, places: list[Kept], grant: Grant) -> None:
+        """Keep retained messages, by their places, until they can be sent: because of a SUBSCRIBE (3.3.1.3).
 
-        No limit holds for it, since the message is kept anyway.
+        No limit holds for them, since the messages are kept anyway.
         """
 
     def withdraw_drop(self) -> None:

@@ -127,9 +127,13 @@ class WaitingQueue:
         """Whether there would be room for `message` if nothing else waited."""
         return not 0 < self.limits.size < message.size + OVERHEAD
 
-    def push_kept(self, delivery: Delivery) -> None:
-        """Add the delivery of a retained message at the end, by its place."""
-        self._append(delivery)
+    def push_kept(self, deliveries: list[Delivery]) -> None:
+        """Add deliveries of retained messages at the end, by their places."""
+        if self._deliveries is NONE_WAIT:
+            self._deliveries = deque()
+        self._deliveries.extend(deliveries)
+        self.length += len(deliveries)
+        self.qos_0 += len([delivery for delivery in deliveries if delivery.qos == 0])
 
     def _append(self, delivery: Delivery) -> None:
         self.length += 1

@@ -31,8 +31,8 @@ class RecordingReceiver(Receiver):
         self.room = True
         self.accepts = True
 
-    def replay(self, message: Message, kept: Kept, grant: Grant) -> None:
-        self.taken.append(Taken(message, grant))
+    def replay(self, places: list[Kept], grant: Grant) -> None:
+        self.taken += [Taken(kept.message, grant) for kept in places if kept.message is not None]
 
     def deliver(self, message: Message, grant: Grant) -> bool:
         self.taken.append(Taken(message, grant))

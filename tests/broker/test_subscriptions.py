@@ -154,6 +154,7 @@ class CacheTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.subscriptions = Subscriptions(everything, 4)
         self.receiver = a_receiver("r")
+        self.subscribe("+/and/so/on")  # else the first level would say that a topic leads nowhere
 
     def cached(self) -> set[str]:
         return set(self.subscriptions._routes)
@@ -210,6 +211,20 @@ class CacheTests(SynchronousTestCase):
         self.assertEqual(self.cached(), {"b"})
         self.subscriptions.route("a")
         self.assertEqual(self.cached(), {"a", "b"})
+
+    def test_nobody_begins_like_that(self) -> None:
+        """A topic whose first level no filter begins with takes no room, however often it comes."""
+        self.unsubscribe("+/and/so/on")
+        for topic_filter in ("", "a/b", "$share/g/c/d"):
+            if topic_filter:
+                self.subscribe(topic_filter)
+            for name in ("x", "x/b", "/a/b", "$SYS/a", "aa/b"):
+                self.know(name)
+        self.assertEqual((self.cached(), self.subscriptions._seen), (set(), set()))
+        self.know("a", "a/c", "c/x")
+        self.assertEqual(self.cached(), {"a", "a/c", "c/x"})
+        self.subscribe("#")
+        self.assertEqual(len(self.subscriptions.route("x").targets), 1)
 
     def test_topics_that_come_once_push_nothing_out(self) -> None:
         """When the cache is full, only a topic that comes again takes the place of another."""
@@ -297,6 +312,7 @@ class CacheTests(SynchronousTestCase):
     def test_the_cost_is_bounded(self) -> None:
         """Routes with many targets or levels leave less room for others; one too large is not kept."""
         subscriptions = Subscriptions(everything, 1000, 50)
+        subscriptions.add(self.receiver, subscription("+/and/so/on"))
         for n in range(9):
             subscriptions.add(a_receiver(str(n)), subscription("many/#"))
         for n in range(100):

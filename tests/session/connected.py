@@ -80,4 +80,4 @@ class ConnectionTestCase(SynchronousTestCase):
         for payload in payloads:
             if session is not None:
                 message = Message("topic", payload, 1)
-                session.outgoing.replay(message, Kept(message), Grant(1))
+                session.outgoing.replay([Kept(message)], Grant(1))

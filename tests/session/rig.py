@@ -140,7 +140,7 @@ class FlowTestCase(SynchronousTestCase):
             message.expires_at = self.turn.now + max(expiry, 0.001)  # as the broker's router does it
         grant = Grant(qos, True, identifiers, share)
         if replayed:
-            self.flow.replay(message, Kept(message), grant)
+            self.flow.replay([Kept(message)], grant)
             taken = True
         else:
             taken = self.flow.deliver(message, grant)

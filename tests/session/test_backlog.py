@@ -250,7 +250,7 @@ class ModelTests(SynchronousTestCase):
             model.append(delivery)
         elif step == "keep":
             delivery = replayed(b"kept %d" % number)
-            queue.push_kept(delivery)
+            queue.push_kept([delivery])
             model.append(delivery)
         elif step == "fetch":
             queue.fetch()

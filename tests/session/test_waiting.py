@@ -19,7 +19,7 @@ def push(
     message = Message("", name.encode() + bytes(max(size - len(name), 0)), qos)
     if not replayed:
         return queue.push(Delivery(message, Grant(qos, share=share)), message)
-    queue.push_kept(Delivery(message, Grant(qos, share=share), Kept(message)))
+    queue.push_kept([Delivery(message, Grant(qos, share=share), Kept(message))])
     return True, 0
 
 
@@ -205,7 +205,7 @@ class LimitTests(QueueTestCase):
         """Of a retained message that waits only its place is held; it is there when its turn comes."""
         queue = self.make(messages=1)
         message = Message("a", b"a")
-        queue.push_kept(Delivery(message, Grant(0), Kept(message)))
+        queue.push_kept([Delivery(message, Grant(0), Kept(message))])
         [one] = queue
         self.assertIsNone(one.message)
         self.assertEqual(len(queue), 1)
@@ -222,7 +222,7 @@ class LimitTests(QueueTestCase):
                 places = [Kept(Message("", str(number).encode(), qos)) for number in range(3)]
                 for kept in places:
                     assert kept.message is not None
-                    queue.push_kept(Delivery(kept.message, Grant(qos), kept))
+                    queue.push_kept([Delivery(kept.message, Grant(qos), kept)])
                 push(queue, "x", 1, share="$share/g/x")
                 places[gone].message = None
                 queue.take(by(""))  # what it rebuilds counts the same
