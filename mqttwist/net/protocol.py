@@ -28,7 +28,7 @@ from mqttwist.net.address import peer_name
 from mqttwist.net.log import LogObserver, LogTrace
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.storage import Storage
-from mqttwist.net.tcp import READ_SIZE, read_size, writer_for
+from mqttwist.net.tcp import READ_SIZE, is_plain_tcp, read_size, reader_for, writer_for
 from mqttwist.net.timers import BrokerTimers, core_clock
 from mqttwist.session.store import Store
 from mqttwist.stores.memory import MemoryStore
@@ -50,9 +50,10 @@ class MQTTServerProtocol(Protocol):
     producer that Twisted tells when the peer reads too slowly.
     """
 
-    def __init__(self, broker: Broker, clock: IReactorTime) -> None:
+    def __init__(self, broker: Broker, clock: IReactorTime, address: IAddress | None = None) -> None:
         self._broker = broker
         self._clock = clock
+        self._given_address = address  # where the port says that the connection comes from
         self._connection: ServerConnection | None = None
         self._address: IAddress | None = None  # where the client is, once that can't change
         self._linger: IDelayedCall | None = None
@@ -71,10 +72,11 @@ class MQTTServerProtocol(Protocol):
         transport.registerProducer(self, True)
         self._is_producer = True
         self.write = writer_for(transport, self._broker.turn)  # type: ignore[assignment,method-assign]
-        address = transport.getPeer()
         if isinstance(transport, Server):  # which makes an address anew whenever it is asked
-            self._address = address
-        self._connection = self._broker.connect(self, peer_name(address))
+            self._address = self._given_address
+        if is_plain_tcp(transport):
+            transport.doRead = reader_for(transport)
+        self._connection = self._broker.connect(self, peer_name(self.address))
 
     def dataReceived(self, data: bytes) -> None:
         connection = self._connection
@@ -97,6 +99,8 @@ class MQTTServerProtocol(Protocol):
             self._linger.cancel()
             self._linger = None
         self._leave_producing()
+        if isinstance(self.transport, Server):
+            vars(self.transport).pop("doRead", None)  # which refers to the transport
         connection, self._connection = self._connection, None
         if connection is not None:
             clean = reason.check(ConnectionDone) is not None
@@ -262,7 +266,7 @@ class MQTTServerFactory(Factory):
         self._waiting_for_none: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> MQTTServerProtocol:
-        protocol = MQTTServerProtocol(self.broker, self._clock)
+        protocol = MQTTServerProtocol(self.broker, self._clock, addr)
         protocol.factory = self
         return protocol
 

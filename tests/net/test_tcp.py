@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet import tcp
+from twisted.internet.address import IPv4Address
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.broker import Broker, accept_everybody
-from mqttwist.net.protocol import MQTTServerProtocol
+from mqttwist.net.address import peer_name
+from mqttwist.net.protocol import MQTTServerFactory, MQTTServerProtocol
 from mqttwist.net.tcp import (
     BATCH,
     BATCHED_SIZE,
@@ -20,6 +24,7 @@ from mqttwist.net.tcp import (
     SMALL_READ,
     TCPWriter,
     read_size,
+    reader_for,
     writer_for,
 )
 from mqttwist.session.turn import Turn
@@ -68,7 +73,7 @@ class TCPWriterTests(SynchronousTestCase):
         self.clock.advance(1.0)
         self.turn = Turn(self.clock.seconds)
         self.transport = FakeTransport()
-        self.write = TCPWriter(self.transport, self.turn)
+        self.write = TCPWriter(self.transport, self.turn).write
 
     def later(self, seconds: float = 1.0) -> None:
         self.clock.advance(seconds)
@@ -155,7 +160,7 @@ class WriterForTests(ServerTestCase):
         """Twisted's own TCP transport gets a writer, and has all that the writer looks at."""
         transport = self.a_server()
         writer = writer_for(transport, Turn(Clock().seconds))
-        self.assertIsInstance(writer, TCPWriter)
+        self.assertIsInstance(cast(Any, writer).__self__, TCPWriter)
         self.assertEqual((transport.dataBuffer, transport._tempDataBuffer, transport.connected), (b"", [], 1))
         self.assertFalse(transport.disconnecting or transport._aborting)
         self.assertFalse(transport._writeDisconnecting or transport._writeDisconnected)
@@ -167,6 +172,60 @@ class WriterForTests(ServerTestCase):
         special = self.a_server(type("Special", (tcp.Server,), {}))
         for transport in (encrypted, special, StringTransport()):
             self.assertEqual(writer_for(transport, Turn(Clock().seconds)), transport.write)
+
+
+class ReaderTests(ServerTestCase):
+    """Reading in one step is the same as reading in Twisted's two."""
+
+    def setUp(self) -> None:
+        self.peer, mine = socket.socketpair()
+        mine.setblocking(False)
+        for one in (self.peer, mine):
+            self.addCleanup(one.close)
+        self.data: list[bytes] = []
+        self.transport = self.a_server()
+        self.transport.socket = mine
+        self.transport.protocol = cast(Any, self)
+        self.read = reader_for(self.transport)
+        self.dataReceived = self.data.append
+
+    def test_data(self) -> None:
+        """What has come goes to the protocol, `bufferSize` bytes of it at most."""
+        self.peer.send(b"one two")
+        self.transport.bufferSize = 4
+        self.assertEqual([self.read(), self.read()], [None, None])
+        self.assertEqual(self.data, [b"one ", b"two"])
+
+    def test_nothing_yet(self) -> None:
+        """When there is nothing to be read, nothing happens."""
+        self.assertIsNone(self.read())
+        self.assertEqual(self.data, [])
+
+    def test_the_end(self) -> None:
+        """That a peer has closed its half, or the connection is broken, is told as Twisted tells it."""
+        self.peer.close()
+        self.assertIs(self.read(), CONNECTION_DONE)
+        self.transport.socket.close()
+        self.assertIs(self.read(), CONNECTION_LOST)
+
+    def test_another_protocol(self) -> None:
+        """A protocol that has taken the place of ours, as for `startTLS`, gets what comes from then on."""
+        others: list[bytes] = []
+        self.transport.protocol = cast(Any, SimpleNamespace(dataReceived=others.append))
+        self.peer.send(b"hello")
+        self.read()
+        self.assertEqual((self.data, others), ([], [b"hello"]))
+
+    def test_only_while_connected(self) -> None:
+        """A transport reads like that as long as it is connected, and then refers to nothing."""
+        factory = MQTTServerFactory(clock=MemoryReactorClock(), login=accept_everybody)
+        protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.7", 50123))
+        transport = self.a_server()
+        cast(Any, protocol).makeConnection(transport)
+        self.assertIn("doRead", vars(transport))
+        self.assertEqual(peer_name(protocol.address), "192.0.2.7:50123")
+        protocol.connectionLost()
+        self.assertNotIn("doRead", vars(transport))
 
 
 class ReadSizeTests(ServerTestCase):
