@@ -42,6 +42,7 @@ class LineLogger(Logger):
             log_level=level,
             log_namespace=self.namespace,
             log_source=self.source,
+            log_system=f"{self.namespace}#{level.name}",  # what an observer would put together, but slowly
             log_format="{log_text}",
             log_text=text,
             log_flattened={"log_text!s:": text, "log_text!:": text},  # as an observer would do it, but slowly
