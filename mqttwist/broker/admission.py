@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.sys_topics import is_protected
 from mqttwist.session.session import NEVER
-from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.wire.connect import NO_PROPERTIES, ConnAck, Connect
 from mqttwist.wire.decoder import LARGEST_PACKET
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.packet import MQTT_3_1, MQTT_5
@@ -86,7 +86,7 @@ class Admission:
         if not connect.client_id:
             connect.client_id = assigned = self._broker.new_client_id()
         if connect.version != MQTT_5:
-            return ConnAck()
+            return ConnAck(False, 0, NO_PROPERTIES)
         properties = Properties(assigned_client_identifier=assigned)  # [MQTT-3.2.2-16]
         settings = self._broker.settings
         if self.expiry_interval(connect) != (connect.properties.session_expiry_interval or 0):

@@ -225,7 +225,8 @@ class ServerConnection(Connection):
             self._keep_alive = KeepAlive(self, self._broker.deadlines, keep_alive)
         self._broker.observer.connected(self, connack.session_present)
         connect.password = None  # what is not needed any more may be large, or secret
-        connect.properties.user_properties = ()
+        if connect.properties.user_properties:
+            connect.properties.user_properties = ()
         self._go_on()
         return True
 
