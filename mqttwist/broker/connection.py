@@ -108,9 +108,14 @@ class ServerConnection(Connection):
         packet_type = data[start] >> 4
         if packet_type == PUBLISH and self.state == CONNECTED:
             # The commonest packet takes the straight way.
-            self._publish_received(Publish.decode(data, start, decoder.body, decoder.end, self.version))
+            publish = Publish.decode(data, start, decoder.body, decoder.end, self.version)
+            publisher = self._publisher
+            if publish.qos:
+                self._publish_received(publish)
+            elif publisher is not None and (reason_code := publisher.received(publish)) >= 0x80:
+                self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
             return True
-        if PUBACK <= packet_type <= PUBCOMP and packet_type != PUBREL and self.state == CONNECTED:
+        if packet_type == PUBACK and self.state == CONNECTED:
             self._acknowledgement_received()  # the next commonest
             return False
         receiver = RECEIVERS[self.state].get(packet_type)
@@ -281,6 +286,7 @@ class ServerConnection(Connection):
     # PUBLISH and its acknowledgements (3.3 - 3.7)
 
     def _publish_received(self, publish: Publish) -> None:
+        """Take a PUBLISH of QoS 1 or 2, and answer it."""
         publisher, session = self._publisher, self.session
         if publisher is None or session is None:
             return
@@ -291,17 +297,16 @@ class ServerConnection(Connection):
         reason_code = publisher.received(publish)
         if reason_code >= 0x80:
             self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
-        if publish.qos:
-            # Before MQTT 5.0 an acknowledgement can't say no (3.1.1: [MQTT-3.3.5-2]).
-            packet_type = PUBACK if publish.qos == 1 else PUBREC
-            packet = acknowledge(packet_type, publish.packet_id, reason_code, self.version)
-            self.metrics.others_sent += 1
-            if journal is None:
-                self.send(packet)
-            elif journal.changes == changes and not is_known:
-                self.send_when_stored(packet, 0)
-            else:
-                self.send_when_stored(packet, journal.latest_frame)
+        # Before MQTT 5.0 an acknowledgement can't say no (3.1.1: [MQTT-3.3.5-2]).
+        packet_type = PUBACK if publish.qos == 1 else PUBREC
+        packet = acknowledge(packet_type, publish.packet_id, reason_code, self.version)
+        self.metrics.others_sent += 1
+        if journal is None:
+            self.send(packet)
+        elif journal.changes == changes and not is_known:
+            self.send_when_stored(packet, 0)
+        else:
+            self.send_when_stored(packet, journal.latest_frame)
 
     def _acknowledgement_received(self) -> None:
         decoder = self.decoder

@@ -11,6 +11,7 @@ from mqttwist.broker.settings import Settings
 from mqttwist.broker.subscriptions import NAME_LIMIT
 from mqttwist.broker.sys_topics import is_protected
 from mqttwist.session.aliases import InboundAliases
+from mqttwist.session.journal import Journal
 from mqttwist.session.session import Session
 from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.errors import ProtocolError
@@ -27,11 +28,12 @@ class Publisher:
     """The publishing half of an accepted connection. An `authority` of None may do everything."""
 
     __slots__ = (
-        "_aliases", "_authority", "_maximum_qos", "_maximum_topic_levels", "_permissions",
+        "_aliases", "_authority", "_journal", "_maximum_qos", "_maximum_topic_levels", "_permissions",
         "_retain_available", "_retained", "_retained_limit", "_router", "_session",
     )  # fmt: skip
 
     _router: Router
+    _journal: Journal | None  # None: nothing is to be stored
     _session: Session
     _authority: Authority | None
     _aliases: InboundAliases
@@ -46,6 +48,7 @@ class Publisher:
         self, router: Router, settings: Settings, session: Session, authority: Authority | None
     ) -> None:
         self._router = router
+        self._journal = router.journal
         self._session = session
         self._authority = authority
         self._aliases = InboundAliases(settings.topic_alias_maximum)
@@ -103,8 +106,10 @@ class Publisher:
         incoming = session.incoming
         if qos == 2 and not incoming.is_new(publish.packet_id):
             return SUCCESS
+        journal = self._journal
         if (
-            self._router.store_is_failing
+            journal is not None
+            and journal.is_failing
             and session.version == MQTT_5
             and self._router.must_be_stored(publish)
         ):

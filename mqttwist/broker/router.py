@@ -11,6 +11,7 @@ from mqttwist.session import delivery as drop
 from mqttwist.session.deadlines import Deadline, Deadlines
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
+from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import OutgoingFlow
 from mqttwist.session.receiver import Receiver
@@ -30,11 +31,12 @@ class Router:
 
     __slots__ = (
         "_authorities", "_deadlines", "_drops", "_maximum_retained", "_retained_expiry", "_store", "_turn",
-        "retained", "subscriptions",
+        "journal", "retained", "subscriptions",
     )  # fmt: skip
 
     subscriptions: Subscriptions
     retained: RetainedMessages
+    journal: Journal | None  # None: nothing is to be stored
     _authorities: dict[Receiver, Authority]
     _store: Store
     _turn: Turn
@@ -51,6 +53,7 @@ class Router:
         self._authorities = {}
         self._store = store
         self._turn = turn
+        self.journal = turn.journal
         self._deadlines = deadlines
         self._drops = drops
         self._maximum_retained = maximum_retained
@@ -81,17 +84,17 @@ class Router:
                 target.receiver.deliver(message, target.grant)
             elif target.own is not None:
                 target.receiver.deliver(message, target.own.grant)
-        for group in route.groups:
-            if not group.deliver(message):
-                self._drops.count(group.topic_filter, drop.NO_MEMBER)
+        if route.groups:
+            for group in route.groups:
+                if not group.deliver(message):
+                    self._drops.count(group.topic_filter, drop.NO_MEMBER)
         message.forms = None
-        return bool(route.targets or route.groups)
+        return route.leads_somewhere
 
     @property
     def store_is_failing(self) -> bool:
         """Whether the store, if there is one, does not take changes for now."""
-        journal = self._turn.journal
-        return journal is not None and journal.is_failing
+        return self.journal is not None and self.journal.is_failing
 
     def must_be_stored(self, message: Message) -> bool:
         """Whether somebody is to get `message` even if the process ends now."""

@@ -86,14 +86,16 @@ class GroupTarget:
 class Route:
     """Where messages of a topic go; topics that match the same subscriptions share one."""
 
-    __slots__ = ("groups", "targets")
+    __slots__ = ("groups", "leads_somewhere", "targets")
 
+    leads_somewhere: bool
     targets: list[Target]
     groups: list[GroupTarget]
 
     def __init__(self, targets: list[Target], groups: list[GroupTarget]) -> None:
         self.targets = targets
         self.groups = groups
+        self.leads_somewhere = bool(targets or groups)
 
     def cost(self, topic_name: str) -> int:
         """How much room it takes in the cache for `topic_name`."""
@@ -236,8 +238,7 @@ class Subscriptions:
         has_room = (
             len(self._routes) < self._routes_limit and self._cost + route.cost(topic_name) <= self._cost_limit
         )
-        leads_somewhere = bool(route.targets or route.groups)
-        if (leads_somewhere and has_room) or self._was_seen(topic_name):
+        if (route.leads_somewhere and has_room) or self._was_seen(topic_name):
             self._remember(topic_name, route)
         return route
 

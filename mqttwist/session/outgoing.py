@@ -161,7 +161,14 @@ class OutgoingFlow(Sender):
             if connection is None or connection.blocked or self.waiting.qos_0:
                 return self._deliver_later(message, grant)
             return self._send_publish(connection, message, grant, 0, 0) > 0
-        if self.waiting.length or self.pause != PAUSE_NONE or connection is None:
+        if (  # others wait, or there is a `pause`: step by step, for this is asked for every message
+            connection is None
+            or connection.blocked
+            or self.waiting.length
+            or len(self.in_flight) >= self.send_quota
+            or self.in_flight_size >= self._size_quota
+            or self._unsent
+        ):
             return self._deliver_later(message, grant)
         delivery = Delivery(message, grant)
         if self._journal is not None:
@@ -183,7 +190,8 @@ class OutgoingFlow(Sender):
             self._drops.count(self.client_id, drop.QUEUE_FULL, evicted)
         if not accepted:
             return self._drop(drop.QUEUE_FULL)
-        self._record_waiting(delivery)
+        if self._journal is not None:
+            self._record_waiting(delivery)
         return True
 
     def _record_waiting(self, delivery: Delivery) -> None:
@@ -314,7 +322,8 @@ class OutgoingFlow(Sender):
             self._drop(drop.REFUSED)
         del self.in_flight[delivery.packet_id]
         self.in_flight_size -= delivery.size
-        self._finish(delivery)
+        if self._journal is not None:
+            self._journal.done(delivery)
         if self._unsent:
             self._unsent.pop(delivery.packet_id, None)
             self.pump()

@@ -13,7 +13,7 @@ from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.wire.acknowledge import acknowledge
-from mqttwist.wire.message import FORM_RETAIN, Message
+from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, Message
 from mqttwist.wire.packet import MQTT_5, PUBREL
 from mqttwist.wire.publish import Publish
 
@@ -49,9 +49,12 @@ class Sender(Receiver):
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
     ) -> int:
         """Put a PUBLISH with DUP 0 into the outbox; its size in bytes, 0 when it must not be sent."""
-        if self._form and self._looks_different(message, grant):
-            return self._send_adapted(connection, message, grant, qos, packet_id)
-        key = self._form | qos
+        key = qos
+        if self._form:
+            if message.message_expiry_interval >= 0 or self._aliases is not None or grant.identifiers:
+                # This receiver, of MQTT 5.0, gets properties that others don't.
+                return self._send_adapted(connection, message, grant, qos, packet_id)
+            key |= FORM_MQTT_5
         if message.retain and grant.retain_as_published:  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             key |= FORM_RETAIN
         if key == message.data_form:
@@ -74,10 +77,6 @@ class Sender(Receiver):
             self._send_when_stored(connection, head + packet_id.to_bytes(2, "big") + tail)
         connection.metrics.publishes_sent += 1
         return size
-
-    def _looks_different(self, message: Message, grant: Grant) -> bool:
-        """Whether this receiver, of MQTT 5.0, gets properties that others don't."""
-        return message.message_expiry_interval >= 0 or self._aliases is not None or len(grant.identifiers) > 0
 
     def _send_adapted(
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int

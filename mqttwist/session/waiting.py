@@ -109,12 +109,13 @@ class WaitingQueue:
         evicted = 0
         size = message.size + OVERHEAD
         limits = self.limits
-        if 0 < limits.size < size:
-            return False, 0
-        while (limits.messages or limits.size) and self._is_full(size):
-            if self.evict_qos_0() is None:
-                return False, evicted
-            evicted += 1
+        if 0 < limits.size < self.size + size or 0 < limits.messages <= self.messages:
+            if 0 < limits.size < size:
+                return False, 0
+            while self._is_full(size):
+                if self.evict_qos_0() is None:
+                    return False, evicted
+                evicted += 1
         delivery.size = size
         self.messages += 1
         self.size += size

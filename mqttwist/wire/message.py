@@ -81,8 +81,8 @@ class Message:
     `mid` is the message's number in a store, 0 while no store has it.
     """
 
-    # Slots, and all of them filled at once: in plain Python an attribute that has a default in the class takes
-    # ten times as long to set, and twice as long to read.
+    # Slots, and all of them filled at once: plain Python takes ten times as long to set an attribute that has
+    # a default in the class, and twice as long to read it.
     __slots__ = (
         "_payload_at", "data", "data_form", "expires_at", "forms", "forwarded", "head",
         "message_expiry_interval", "mid", "qos", "retain", "topic_name",

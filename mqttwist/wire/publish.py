@@ -97,9 +97,7 @@ class Publish(Message):
         """
         first_byte = data[start]
         topic_at = index + 2
-        if topic_at > end:
-            raise MalformedPacket("PUBLISH ends before its Topic Name", "MQTT-3.3.2-1")
-        index = topic_at + (data[index] << 8 | data[index + 1])
+        index = topic_at + (data[index] << 8 | data[index + 1]) if topic_at <= end else topic_at
         if index > end:
             raise MalformedPacket("PUBLISH ends inside its Topic Name", "MQTT-3.3.2-1")
         raw = data[topic_at:index]
@@ -108,58 +106,58 @@ class Publish(Message):
             topic_name = decode_topic_name(raw)
         qos = first_byte >> 1 & 3
         retain = first_byte & RETAIN != 0
-        publish = Publish(topic_name, data[start:end] if qos == 0 else b"", qos, retain)
-        form = qos | (first_byte & RETAIN) * FORM_RETAIN
+        form = qos | FORM_MQTT_5 if version == MQTT_5 else qos
+        if retain:
+            form |= FORM_RETAIN
         if qos:
-            index = publish._decode_packet_id(data, index, end)
-            publish.dup = first_byte & DUP != 0
-        if version == MQTT_5:
-            publish._decode_version_5(data, start, index, end, form | FORM_MQTT_5)
-        elif qos == 0:
-            publish._payload_at = index - start
-            publish.data_form = form
+            publish = Publish._with_packet_id(topic_name, data, start, index, end, form)
+            kept_at = index = index + 2
         else:
-            publish._keep_around_packet_id(data, start, index, end, form)
+            publish = Publish(topic_name, data[start:end], 0, retain)
+            publish.data_form = form
+            kept_at = start
+        if version != MQTT_5:
+            publish._payload_at = index - kept_at
+        elif index < end and data[index] == 0:  # no properties
+            publish._payload_at = index + 1 - kept_at
+        else:
+            publish._read_properties(data, index, end, kept_at)
         if not topic_name and not publish.topic_alias:
             raise ProtocolError(0x82, "PUBLISH has neither a Topic Name nor a Topic Alias", "MQTT-4.7.3-1")
         return publish
 
-    def _decode_packet_id(self, data: bytes, index: int, end: int) -> int:
+    @staticmethod
+    def _with_packet_id(topic_name: str, data: bytes, start: int, index: int, end: int, form: int) -> Publish:
+        """The PUBLISH of QoS 1 or 2 whose Packet Identifier stands at `index`, as far as that goes.
+
+        Kept is what stands around the Packet Identifier; with DUP it can't be sent on as it is.
+        """
         after = index + 2
-        if after <= end:
-            self.packet_id = data[index] << 8 | data[index + 1]
-        if not self.packet_id:
+        packet_id = data[index] << 8 | data[index + 1] if after <= end else 0
+        if not packet_id:
             decode_packet_id(data, index, end)  # which says what is wrong
-        return after
+        retain, dup = form & FORM_RETAIN != 0, data[start] & DUP != 0
+        publish = Publish(topic_name, data[after:end], form & 3, retain, None, packet_id, dup)
+        if not dup:
+            publish.head = data[start:index]
+            publish.data_form = form
+        return publish
 
-    def _decode_version_5(self, data: bytes, start: int, index: int, end: int, form: int) -> None:
-        """Read the properties, which begin at `index`, and keep what can be sent on."""
-        if index < end and data[index] == 0:
-            stop = index + 1
-        else:
-            at, stop = properties_end(data, index, end)
-            listed = data[at:stop]
-            if listed in _KNOWN_LISTS:
-                self.forwarded = listed
-            elif _are_plain_user_properties(listed) or self._decode_properties(data, at, stop):
-                self.forwarded = listed
-                _remember_list(listed)
-            else:
-                self.data = data[stop:end]
-                return
-        if form & 3:
-            self._payload_at = stop - index
-            self._keep_around_packet_id(data, start, index, end, form)
-        else:
-            self._payload_at = stop - start
-            self.data_form = form
-
-    def _keep_around_packet_id(self, data: bytes, start: int, index: int, end: int, form: int) -> None:
-        """Keep what stands around the Packet Identifier; with DUP it can't be sent on as it is."""
-        self.data = data[index:end]
-        if not self.dup:
-            self.head = data[start : index - 2]
-            self.data_form = form
+    def _read_properties(self, data: bytes, index: int, end: int, kept_at: int) -> None:
+        """Read the properties, which begin at `index`; what is kept of the packet begins at `kept_at`."""
+        at, stop = properties_end(data, index, end)
+        listed = data[at:stop]
+        if listed in _KNOWN_LISTS:
+            self.forwarded = listed
+        elif _are_plain_user_properties(listed) or self._decode_properties(data, at, stop):
+            self.forwarded = listed
+            _remember_list(listed)
+        else:  # some are for this hop only
+            self.data = data[stop:end]
+            self.head = b""
+            self.data_form = NO_FORM
+            return
+        self._payload_at = stop - kept_at
 
     def _decode_properties(self, data: bytes, index: int, stop: int) -> bool:
         """Check every property; answers whether all of them can be forwarded as they are.
