@@ -115,7 +115,7 @@ class ServerConnection(Connection):
             elif publisher is not None and (reason_code := publisher.received(publish)) >= 0x80:
                 self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
             return True
-        if packet_type == PUBACK and self.state == CONNECTED:
+        if packet_type in (PUBACK, PUBREC, PUBCOMP) and self.state == CONNECTED:
             self._acknowledgement_received()  # the next commonest
             return False
         receiver = RECEIVERS[self.state].get(packet_type)
@@ -311,10 +311,12 @@ class ServerConnection(Connection):
     def _acknowledgement_received(self) -> None:
         decoder = self.decoder
         data = decoder.data
+        body, end = decoder.body, decoder.end
         packet_type = data[decoder.start] >> 4
-        packet_id, reason_code = read_acknowledgement(
-            packet_type, data, decoder.body, decoder.end, self.version
-        )
+        reason_code = SUCCESS
+        packet_id = data[body] << 8 | data[body + 1] if end - body == 2 else 0
+        if not packet_id:  # it is not one of the many that say success in two bytes
+            packet_id, reason_code = read_acknowledgement(packet_type, data, body, end, self.version)
         session = self.session
         if session is not None:
             session.outgoing.acknowledged(packet_id, packet_type, reason_code)

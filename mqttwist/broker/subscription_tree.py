@@ -59,23 +59,6 @@ class SubscriptionNode:
             return True
         return bool(self._children) and topic_name.partition("/")[0] in self._children
 
-    def _descend(
-        self,
-        level: str,
-        wildcards_count: bool,
-        following: list[SubscriptionNode],
-        matching: list[SubscriptionNode],
-    ) -> None:
-        """Add the nodes below for a level of a Topic Name to `following`, that for `#` to `matching`."""
-        child = self._children.get(level)
-        if child is not None:
-            following.append(child)
-        if wildcards_count:
-            if self.any_levels is not None:
-                matching.append(self.any_levels)
-            if self.any_level is not None:
-                following.append(self.any_level)
-
     def add_child(self, part: str) -> SubscriptionNode:
         """Make the node for a part that has none."""
         child = SubscriptionNode()
@@ -133,9 +116,11 @@ class SubscriptionNode:
     @property
     def subscriptions(self) -> list[tuple[Receiver, Subscription]]:
         """All subscriptions but the shared ones, and whose they are."""
-        subscriptions = list(self._others.items())
+        subscriptions: list[tuple[Receiver, Subscription]] = []
         if self._first_receiver is not None and self._first is not None:
-            subscriptions.insert(0, (self._first_receiver, self._first))
+            subscriptions.append((self._first_receiver, self._first))
+        if self._others:
+            subscriptions.extend(self._others.items())
         return subscriptions
 
     def matching(self, parts: list[str]) -> list[SubscriptionNode]:
@@ -146,14 +131,25 @@ class SubscriptionNode:
         for part in parts:
             following: list[SubscriptionNode] = []
             for node in current:
-                node._descend(part, wildcards_count, following, matching)
+                child = node._children.get(part)
+                if child is not None:
+                    following.append(child)
+                if wildcards_count:
+                    if node.any_levels is not None:
+                        matching.append(node.any_levels)
+                    if node.any_level is not None:
+                        following.append(node.any_level)
             if not following:
                 return matching
             wildcards_count = True
             current = following
         for node in current:
-            if node.has_subscribers:
-                matching.append(node)
-            if node.any_levels is not None:  # `sport/#` matches `sport` (4.7.1.2)
-                matching.append(node.any_levels)
+            node._end_here(matching)
         return matching
+
+    def _end_here(self, matching: list[SubscriptionNode]) -> None:
+        """Add the nodes that match a Topic Name that ends at this one."""
+        if self._first_receiver is not None or self._others or self.groups:
+            matching.append(self)
+        if self.any_levels is not None:  # `sport/#` matches `sport` (4.7.1.2)
+            matching.append(self.any_levels)

@@ -86,8 +86,9 @@ class GroupTarget:
 class Route:
     """Where messages of a topic go; topics that match the same subscriptions share one."""
 
-    __slots__ = ("groups", "leads_somewhere", "targets")
+    __slots__ = ("_width", "groups", "leads_somewhere", "targets")
 
+    _width: int  # how many it names: targets, groups, and members that a group must not give the topic to
     leads_somewhere: bool
     targets: list[Target]
     groups: list[GroupTarget]
@@ -96,11 +97,11 @@ class Route:
         self.targets = targets
         self.groups = groups
         self.leads_somewhere = bool(targets or groups)
+        self._width = len(targets) + len(groups) + sum([group.barred_count for group in groups])
 
     def cost(self, topic_name: str) -> int:
         """How much room it takes in the cache for `topic_name`."""
-        barred = sum([group.barred_count for group in self.groups])
-        return topic_name.count("/") + 1 + len(self.targets) + len(self.groups) + barred
+        return topic_name.count("/") + 1 + self._width
 
 
 NOWHERE: Final = Route([], [])
@@ -235,11 +236,10 @@ class Subscriptions:
         route = self._find(topic_name)
         if len(topic_name) > NAME_LIMIT:
             return route
-        has_room = (
-            len(self._routes) < self._routes_limit and self._cost + route.cost(topic_name) <= self._cost_limit
-        )
+        cost = route.cost(topic_name)
+        has_room = len(self._routes) < self._routes_limit and self._cost + cost <= self._cost_limit
         if (route.leads_somewhere and has_room) or self._was_seen(topic_name):
-            self._remember(topic_name, route)
+            self._remember(topic_name, route, cost)
         return route
 
     def _was_seen(self, topic_name: str) -> bool:
@@ -315,9 +315,8 @@ class Subscriptions:
             for group in node.groups.values()
         ]
 
-    def _remember(self, topic_name: str, route: Route) -> None:
+    def _remember(self, topic_name: str, route: Route, cost: int) -> None:
         """Keep a route; when there is no room, the oldest go. Those that are needed will be found again."""
-        cost = route.cost(topic_name)
         if cost > self._cost_limit:
             return
         while len(self._routes) >= self._routes_limit or self._cost + cost > self._cost_limit:
