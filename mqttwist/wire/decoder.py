@@ -115,7 +115,8 @@ class Decoder:
         """Take the next bytes of the stream; the packet that `advance` stepped to last may be gone then."""
         begun = self._begun
         if begun is None and self.end == len(self.data) and not self._rest:
-            self._look_at(data)
+            self.data = data  # as `_look_at` would do it, without a call for every read
+            self.start = self.body = self.end = 0
         elif begun is None:  # nobody advances while a login is waited for
             begun = self._begun = BytesIO()
             begun.write(self.data[self.end :])

@@ -145,7 +145,10 @@ class Publish(Message):
 
     def _read_properties(self, data: bytes, index: int, end: int, kept_at: int) -> None:
         """Read the properties, which begin at `index`; what is kept of the packet begins at `kept_at`."""
-        at, stop = properties_end(data, index, end)
+        at = index + 1
+        stop = at + data[index] if index < end else at
+        if stop > end or data[index] >= 0x80:  # not a length of one byte, which nearly all have
+            at, stop = properties_end(data, index, end)
         listed = data[at:stop]
         if listed in _KNOWN_LISTS:
             self.forwarded = listed
