@@ -203,9 +203,11 @@ class Router:
         """
         for subscription in session.subscriptions.values():
             self.subscriptions.add(session.outgoing, subscription)
-            group = self.subscriptions.share_group(subscription.options.topic_filter)
-            if group is not None and session.outgoing.waiting.length:
-                group.keeps(session.outgoing, True)
+            topic_filter = subscription.options.topic_filter
+            if session.outgoing.waiting.length and split_share(topic_filter)[0]:
+                group = self.subscriptions.share_group(topic_filter)
+                if group is not None:
+                    group.keeps(session.outgoing, True)
 
     def forget(self, session: Session) -> None:
         """The session has ended: drop its subscriptions, and give what came by Shared ones to others."""

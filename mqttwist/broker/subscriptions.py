@@ -330,6 +330,8 @@ class Subscriptions:
 
     def _forget_routes(self, topic_filter: str) -> None:
         self._shared_routes.clear()
+        if not self._routes:  # as at the start, when there are hundred thousands to be taken up
+            return
         if "+" not in topic_filter and "#" not in topic_filter:
             self._forget(topic_filter)
             return
