@@ -27,7 +27,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median, quantiles
 
-from mqttwist.session.journal import MESSAGES, QUEUES, RETAINED, SESSIONS, SUBSCRIPTIONS
+from mqttwist.session.journal import QUEUES, RETAINED, SESSIONS, SUBSCRIPTIONS
 from mqttwist.session.session import NEVER
 from mqttwist.stores.sqlite.database import Database
 from mqttwist.stores.sqlite.file import open_store
@@ -139,15 +139,12 @@ def make_store(path: Path, sessions: int, messages: int) -> None:
             SESSIONS: [(sid, f"device-{sid:06}", None, None, 4, NEVER, now) for sid in sids],
             SUBSCRIPTIONS: [(sid, f"{kind}/device-{sid:06}/#", 1, 0) for sid in sids for kind in "abc"],
             RETAINED: [(f"d/device-{sid:06}", 1, -1, 0.0, b"", PAYLOAD[:32], "", sid) for sid in sids],
-            MESSAGES: [],
             QUEUES: [],
         }
         for sid in sids:
             for _ in range(messages):
                 position += 1
-                body = (position, f"a/device-{sid:06}/x", 1, 0, -1, 0.0, b"", PAYLOAD[:64])
-                rows[MESSAGES].append(body)
-                rows[QUEUES].append((sid, position, position, 1, 0, 0, 1, "", "", "", 290))
+                rows[QUEUES].append((sid, position, 290, 1, PAYLOAD[:64], f"a/device-{sid:06}/x"))
         database.commit([Frame(number, now, [(table, puts, []) for table, puts in rows.items()])])
     database.close(True)
 

@@ -24,8 +24,9 @@ NO_MEMBER: Final = "no member of the shared subscription can take it"
 class Delivery:
     """A message that waits for its turn or for an acknowledgement.
 
-    `sid` and `position` say where it is in a store; a `position` of 0: in none. `awaiting` is the packet type
-    that is to come next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent. One that came by a Shared
+    `sid` and `position` say where it is in a store; a `position` of 0: in none. `mid` is the number of
+    its body there, 0 if that stands with it or there is none. `awaiting` is the packet type that is to come
+    next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent. One that came by a Shared
     Subscription may go to another member while it was not sent. While a retained message waits that is sent
     because of a SUBSCRIBE, `kept` stands for it, so that it takes no memory of its own.
     """
@@ -35,6 +36,7 @@ class Delivery:
         "grant",
         "kept",
         "message",
+        "mid",
         "packet_id",
         "position",
         "qos",
@@ -52,6 +54,7 @@ class Delivery:
     sent_at: float
     sid: int
     position: int
+    mid: int
     size: int  # bytes that it counts for: in the queue with its overhead, in flight as the packet
 
     def __init__(self, message: Message, grant: Grant, kept: Kept | None = None) -> None:
@@ -64,6 +67,7 @@ class Delivery:
         self.sent_at = 0.0
         self.sid = 0
         self.position = 0
+        self.mid = 0
         self.size = 0
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PENDING_LIMIT: Final = 8 << 20  # bytes that may be waiting for the disk before publishers have to wait
 PENDING_AGE: Final = 2.0  # seconds that a frame may take before publishers have to wait
 OVERHEAD: Final = 200  # bytes that a change takes beside its content, roughly
+OWN_BODY: Final = 800  # bytes of a message up to which its body stands with the only delivery of it
 
 # The tables of a frame, in their order.
 SESSIONS: Final = 0
@@ -211,7 +212,7 @@ class Journal:
         self.gathered_size += OVERHEAD
         message = delivery.message
         if message is not None:
-            self._refer(message)
+            self._refer(delivery, message)
         self.changes += 1
 
     def changed(self, delivery: Delivery) -> None:
@@ -224,13 +225,13 @@ class Journal:
     def took_message(self, delivery: Delivery, message: Message) -> None:
         """A delivery that stood for a retained message has a message of its own now."""
         if delivery.position:
-            self._refer(message)
+            self._refer(delivery, message)
             self.changed(delivery)
 
     def released(self, delivery: Delivery, message: Message) -> None:
         """PUBREC came: what is left is to have PUBREL confirmed, without the message."""
         if delivery.position:
-            self._unrefer(message)
+            self._unrefer(delivery, message)
             self.changed(delivery)
 
     def done(self, delivery: Delivery) -> None:
@@ -246,23 +247,26 @@ class Journal:
         else:
             self.gathered_size -= OVERHEAD
         message = delivery.message
-        if message is not None and delivery.kept is None:
-            self._unrefer(message)
+        if message is not None:
+            self._unrefer(delivery, message)
         self.changes += 1
 
-    def _refer(self, message: Message) -> None:
-        mid = message.mid
+    def _refer(self, delivery: Delivery, message: Message) -> None:
+        mid = delivery.mid = message.mid
         if mid == 0:
             self._mid += 1
-            message.mid = self._mid
+            delivery.mid = message.mid = self._mid
             self._bodies[self._mid] = message
             self.gathered_size += message.size + OVERHEAD
         else:
             self.copies[mid] = self.copies.get(mid, 1) + 1
 
-    def _unrefer(self, message: Message) -> None:
+    def _unrefer(self, delivery: Delivery, message: Message) -> None:
         """One delivery less needs the body of `message`."""
-        mid = message.mid
+        mid = delivery.mid
+        if mid == 0:
+            return
+        delivery.mid = 0
         count = self.copies.get(mid, 1)
         if count > 2:
             self.copies[mid] = count - 1
@@ -375,8 +379,7 @@ class Journal:
 
     def _all_changes(self, offset: float) -> Changes:
         """What has gathered, table by table; `offset` is what the wall clock is ahead of the turn's."""
-        rows = [delivery_row(one) for one in self._queued.values()]
-        rows += [delivery_row(one) for one in self._changed.values()]
+        rows = self._delivery_rows(self._queued, offset) + self._delivery_rows(self._changed, offset)
         bodies = [body_row(mid, message, offset) for mid, message in self._bodies.items()]
         received = self._received
         held: list[Row] = [key for key, is_held in received.items() if is_held]
@@ -391,6 +394,23 @@ class Journal:
             (WILLS, *self._will_rows()),
         ]
         return [change for change in changes if change[1] or change[2]]
+
+    def _delivery_rows(self, deliveries: dict[int, Delivery], offset: float) -> list[Row]:
+        """Deliveries as rows; a small body that nobody else needs goes with its one delivery.
+
+        That halves what the writer has to do. A large one would be written again when its delivery is sent.
+        """
+        rows: list[Row] = []
+        bodies = self._bodies
+        for delivery in deliveries.values():
+            mid = delivery.mid
+            if mid and mid not in self.copies:
+                message = bodies.get(mid)
+                if message is not None and message.size <= OWN_BODY:
+                    del bodies[mid]
+                    delivery.mid = message.mid = 0
+            rows.append(delivery_row(delivery, offset))
+        return rows
 
     def _session_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
         puts: list[Row] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mqttwist.session.delivery import Delivery
+from mqttwist.session.grant import Grant
 from mqttwist.wire.message import Kept, Message
 from mqttwist.wire.packet import PUBCOMP
 
@@ -59,27 +60,83 @@ def body_row(mid: int, message: Message, offset: float) -> Row:
     )
 
 
-def delivery_row(delivery: Delivery) -> Row:
-    """sid, position, mid, QoS, Packet Identifier, how far it has come, grant, what it is kept for, size.
+def delivery_row(delivery: Delivery, offset: float) -> Row:
+    """sid, position, size, QoS, body, Topic Name; what the names of `schema.QUEUE` say; no None at the end.
 
-    One that stands for a retained message has the number of its place, and the Topic Name.
+    The body is the payload, or the mid of one that others need too, whose `body_row` has all of the message;
+    None if there is none any more. None further on is: 0, which is waiting too; granted what it is sent with;
+    no identifiers, share, place of a retained message; the QoS of the message that of the delivery; no
+    expiry; no properties. Such a place is its number, and the Topic Name.
     """
-    grant = delivery.grant
     kept = delivery.kept
-    message = delivery.message if kept is None else kept.message
-    return (
-        delivery.sid,
-        delivery.position,
-        0 if message is None or kept is not None else message.mid,
-        delivery.qos,
-        delivery.packet_id,
-        _progress(delivery),
-        grant.qos | (RETAIN_AS_PUBLISHED if grant.retain_as_published else 0),
-        ",".join([str(identifier) for identifier in grant.identifiers]) if grant.identifiers else "",
-        grant.share,
-        "" if message is None or kept is None else f"{kept.number} {message.topic_name}",
-        delivery.size,
+    message = delivery.message if kept is None else None
+    grant = delivery.grant
+    qos = delivery.qos
+    if message is None or delivery.mid:
+        body: Value = delivery.mid or None
+        topic_name = None
+    else:
+        body = message.payload
+        topic_name = message.topic_name
+        if _is_plain(delivery, grant, message):  # like most of them, which takes half the time
+            return delivery.sid, delivery.position, delivery.size, qos, body, topic_name
+    row = (
+        *(delivery.sid, delivery.position, delivery.size, qos, body, topic_name),
+        delivery.packet_id or None,
+        _progress(delivery) or None,
+        None if grant.qos == qos and not grant.retain_as_published else _granted(grant),
+        ",".join([str(identifier) for identifier in grant.identifiers]) or None,
+        grant.share or None,
+        _place(kept),
     )
+    return without_end(row if topic_name is None or message is None else row + _terms(message, qos, offset))
+
+
+def _is_plain(delivery: Delivery, grant: Grant, message: Message) -> bool:
+    """Whether only what every row has need be said of a delivery with a body of its own."""
+    return not (
+        delivery.awaiting
+        or delivery.packet_id
+        or grant.qos != delivery.qos
+        or message.qos != delivery.qos
+        or grant.retain_as_published
+        or grant.identifiers
+        or grant.share
+        or message.retain
+        or message.message_expiry_interval >= 0
+        or message.expires_at
+        or message.forwarded
+    )
+
+
+def _granted(grant: Grant) -> int:
+    return grant.qos | (RETAIN_AS_PUBLISHED if grant.retain_as_published else 0)
+
+
+def _place(kept: Kept | None) -> str | None:
+    if kept is None or kept.message is None:
+        return None
+    return f"{kept.number} {kept.message.topic_name}"
+
+
+def _terms(message: Message, qos: int, offset: float) -> Row:
+    """What a message has beside topic and payload."""
+    interval = message.message_expiry_interval
+    return (
+        None if message.qos == qos else message.qos,
+        1 if message.retain else None,
+        None if interval < 0 else interval,
+        _wall_time(message.expires_at, offset) or None,
+        message.forwarded or None,
+    )
+
+
+def without_end(row: Row) -> Row:
+    """`row` up to the last value that is not None; there is one."""
+    end = len(row)
+    while row[end - 1] is None:
+        end -= 1
+    return row[:end]
 
 
 def _progress(delivery: Delivery) -> int:

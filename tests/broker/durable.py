@@ -88,7 +88,7 @@ class Disk:
         """The rows of a table, each by its columns; all must be sound."""
         columns = TABLES[NAMES.index(table)].columns
         rows = self.connection.execute(select(TABLES[NAMES.index(table)])).fetchall()
-        assert all(is_sound(row) for row in rows)
+        assert all(is_sound(TABLES[NAMES.index(table)], row) for row in rows)
         return [dict(zip(columns, row, strict=False)) for row in rows]
 
     def counts(self) -> dict[str, int]:

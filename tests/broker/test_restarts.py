@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mqttwist.broker.settings import Settings
+from mqttwist.session.journal import OWN_BODY
 from mqttwist.wire.acknowledge import PubRec, PubRel
 from mqttwist.wire.connect import Will
 from mqttwist.wire.properties import Properties
@@ -361,7 +362,7 @@ class StateTests(RestartTestCase):
         client.subscribe("t", qos=1)
         client.lose()
         for n in range(3):
-            self.connected("p").publish("t", b"%d" % n, 1)
+            self.connected("p").publish("t", b"%d" % n + bytes(OWN_BODY), 1)
             self.crash()
             self.keeps(f"new{n}").lose()
         self.assertEqual(
@@ -369,7 +370,8 @@ class StateTests(RestartTestCase):
         )
         rows = self.disk.rows("queue")
         self.assertEqual(len({row["position"] for row in rows}), 3)
-        self.assertEqual(len({row["mid"] for row in rows}), 3)
+        self.assertEqual(len({row["body"] for row in rows}), 3)
+        self.assertEqual(self.disk.counts()["message"], 3)
         self.assertEqual(len({row["sid"] for row in self.disk.rows("session")}), 4)
 
     def test_a_long_queue(self) -> None:

@@ -267,7 +267,7 @@ class SubscriberTests(WithheldTestCase):
             self.commit()
             self.assertEqual(kinds(subscriber.take()), [f"PubRel {message.packet_id}"])
             [row] = self.disk.rows("queue")
-            self.assertEqual((row["mid"], row["state"]), (0, 2))
+            self.assertEqual((row["body"], row["state"]), (None, 2))
             self.assertNotIn("message", self.disk.counts())
             subscriber.send(PubComp(message.packet_id))
             self.commit_all()

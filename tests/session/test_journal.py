@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
-from mqttwist.session.journal import OVERHEAD, PENDING_AGE, PENDING_LIMIT, Changes, Journal
+from mqttwist.session.journal import OVERHEAD, OWN_BODY, PENDING_AGE, PENDING_LIMIT, Changes, Journal
 from mqttwist.session.metrics import Drops
 from mqttwist.session.rows import Row
 from mqttwist.session.session import Session, Subscription
@@ -105,8 +105,10 @@ class FrameTests(JournalTestCase):
         """Numbers go on from those of the store."""
         self.journal.go_on_from(41, 5, 6, 7)
         session = self.session()
-        delivery = self.delivery(Message("t", b"", 1), session.sid)
+        message = Message("t", b"", 1)
+        delivery = self.delivery(message, session.sid)
         self.assertEqual((session.sid, delivery.position), (6, 8))
+        self.delivery(message, 2)
         [row] = self.seal()["message"][0]
         self.assertEqual((row[0], [number for number, _, _ in self.frames]), (7, [42, 43]))
 
@@ -158,10 +160,35 @@ class GatheringTests(JournalTestCase):
         first, second = self.delivery(message, 1), self.delivery(message, 2)
         self.journal.done(first)
         tables = self.seal()
-        self.assertEqual([row[:3] for row in tables["queue"][0]], [(2, second.position, 1)])
-        self.assertEqual(len(tables["message"][0]), 1)
+        self.assertEqual(tables, {"queue": ([(2, second.position, 0, 1, b"x", "t")], [])})
         self.journal.done(second)
-        self.assertEqual(self.seal(), {"message": ([], [(1,)]), "queue": ([], [(2, 2)])})
+        self.assertEqual(self.seal(), {"queue": ([], [(2, 2)])})
+
+    def test_another_one_later(self) -> None:
+        """A body that stands with its one delivery is written once more for those of another frame."""
+        message = Message("t", b"x", 1)
+        first = self.delivery(message, 1)
+        self.assertEqual(self.seal(), {"queue": ([(1, 1, 0, 1, b"x", "t")], [])})
+        others = [self.delivery(message, sid) for sid in (2, 3)]
+        tables = self.seal()
+        mid = tables["message"][0][0][0]
+        self.assertEqual(tables["queue"], ([(2, 2, 0, 1, mid), (3, 3, 0, 1, mid)], []))
+        first.packet_id, first.awaiting = 5, PUBACK
+        self.journal.changed(first)
+        self.assertEqual(self.seal(), {"queue": ([(1, 1, 0, 1, b"x", "t", 5, 1)], [])})
+        self.journal.done(first)
+        self.assertEqual(self.seal(), {"queue": ([], [(1, 1)])})
+        for delivery in others:
+            self.journal.done(delivery)
+        self.assertEqual(self.seal(), {"message": ([], [(mid,)]), "queue": ([], [(2, 2), (3, 3)])})
+
+    def test_a_large_body(self) -> None:
+        """A body that it would cost to write again, when its delivery is sent, stands by itself."""
+        for size, is_apart in ((OWN_BODY - 1, False), (OWN_BODY, True)):
+            delivery = self.delivery(Message("t", bytes(size), 1))
+            self.assertEqual("message" in self.seal(), is_apart)
+            self.journal.done(delivery)
+            self.assertEqual("message" in self.seal(), is_apart)
 
     def test_done_in_another_frame(self) -> None:
         """One body for three, removed with the last of them, in whichever frame."""
@@ -180,7 +207,7 @@ class GatheringTests(JournalTestCase):
 
     def test_done_while_its_frame_is_under_way(self) -> None:
         """What a frame under way puts in, the next one removes."""
-        delivery = self.delivery(Message("t", b"x", 1))
+        delivery = self.delivery(Message("t", bytes(OWN_BODY), 1))
         self.journal.seal(self.clock.seconds())
         self.journal.done(delivery)
         self.journal.committed(1, self.clock.seconds())
@@ -275,8 +302,9 @@ class RowTests(JournalTestCase):
         message = Message.create("t", b"\x00", 2, True, Properties(content_type="text"))
         message.message_expiry_interval = 30
         message.expires_at = 1030.0
-        self.delivery(message)
-        self.delivery(Message("u", b"", 1))
+        for one in (message, Message("u", b"", 1)):
+            for sid in (1, 2):
+                self.delivery(one, sid)
         self.assertEqual(
             self.seal()["message"][0],
             [
@@ -288,15 +316,14 @@ class RowTests(JournalTestCase):
 
     def test_queue(self) -> None:
         """How far a delivery has come, and on which terms."""
-        delivery = Delivery(Message("t", b"x", 2), Grant(2, True, (3, 17), "$share/g/t"))
+        delivery = Delivery(Message("t", bytes(OWN_BODY), 2), Grant(2, True, (3, 17), "$share/g/t"))
         self.journal.queued(9, delivery)
         delivery.size = 77
-        identifiers, share = "3,17", "$share/g/t"
-        self.assertEqual(self.seal()["queue"][0], [(9, 1, 1, 2, 0, 0, 2 | 4, identifiers, share, "", 77)])
+        terms = (2 | 4, "3,17", "$share/g/t")
+        self.assertEqual(self.seal()["queue"][0], [(9, 1, 77, 2, 1, None, None, None, *terms)])
         delivery.packet_id, delivery.awaiting = 0xFFFF, PUBREC
         self.journal.changed(delivery)
-        tables = self.seal()
-        self.assertEqual(tables, {"queue": ([(9, 1, 1, 2, 0xFFFF, 1, 6, identifiers, share, "", 77)], [])})
+        self.assertEqual(self.seal(), {"queue": ([(9, 1, 77, 2, 1, None, 0xFFFF, 1, *terms)], [])})
         message, delivery.awaiting = delivery.message, PUBCOMP
         assert message is not None
         self.journal.released(delivery, message)
@@ -305,16 +332,28 @@ class RowTests(JournalTestCase):
             self.seal(),
             {
                 "message": ([], [(1,)]),
-                "queue": ([(9, 1, 0, 2, 0xFFFF, 2, 6, identifiers, share, "", 77)], []),
+                "queue": ([(9, 1, 77, 2, None, None, 0xFFFF, 2, *terms)], []),
             },
+        )
+
+    def test_queue_with_a_body(self) -> None:
+        """A message that goes to one client only stands in the row, with all that it has."""
+        message = Message.create("t", b"x", 2, True, Properties(content_type="text"))
+        message.message_expiry_interval = 0
+        message.expires_at = 1030.0
+        self.delivery(message)
+        terms = (2, 1, 0, WALL + 1030, message.forwarded)
+        self.assertEqual(
+            self.seal()["queue"][0],
+            [(1, 1, 0, 1, b"x", "t", None, None, None, None, None, None, *terms)],
         )
 
     def test_queue_at_qos_1(self) -> None:
         """What was sent at QoS 1 awaits PUBACK; the QoS is that of the delivery."""
-        delivery = Delivery(Message("t", b"x", 2), Grant(1))
+        delivery = Delivery(Message("t", b"x", 1), Grant(2))
         delivery.packet_id, delivery.awaiting = 5, PUBACK
         self.journal.queued(1, delivery)
-        self.assertEqual(self.seal()["queue"][0], [(1, 1, 1, 1, 5, 1, 1, "", "", "", 0)])
+        self.assertEqual(self.seal()["queue"][0], [(1, 1, 0, 1, b"x", "t", 5, 1, 2)])
 
     def test_queue_of_retained(self) -> None:
         """What stands for a retained message names its place, and has a body of its own when it is sent."""
@@ -323,13 +362,13 @@ class RowTests(JournalTestCase):
         kept.number = 7
         delivery = Delivery(message, Grant(1, True), kept)
         self.journal.queued(1, delivery)
-        self.assertEqual(self.seal(), {"queue": ([(1, 1, 0, 1, 0, 0, 5, "", "", "7 r", 0)], [])})
+        row = (1, 1, 0, 1, None, None, None, None, 5, None, None, "7 r")
+        self.assertEqual(self.seal(), {"queue": ([row], [])})
         delivery.message, delivery.kept = message, None
         delivery.packet_id, delivery.awaiting = 1, PUBACK
         self.journal.took_message(delivery, message)
-        tables = self.seal()
-        self.assertEqual(tables["queue"][0], [(1, 1, 1, 1, 1, 1, 5, "", "", "", 0)])
-        self.assertEqual(len(tables["message"][0]), 1)
+        terms = (5, None, None, None, None, 1)
+        self.assertEqual(self.seal(), {"queue": ([(1, 1, 0, 1, b"x", "r", 1, 1, *terms)], [])})
 
     def test_retained(self) -> None:
         """A retained message, who published it, and which of its topic's messages it is."""

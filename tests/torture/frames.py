@@ -49,11 +49,13 @@ class FrameMaker:
         return index, list(puts.values()), [key for key in removes if key not in puts]
 
     def _rows(self, table: Table) -> list[Row]:
-        width = len(table.columns) - table.key
-        values = [table.columns[table.key + number] for number in range(width)]
+        width = len(table.columns)
+        if table.ragged:
+            width = self.random.randint(table.key + 1, width)
+        values = table.columns[table.key : width]
         return [
             self._key(table) + tuple(self._value(column) for column in values)
-            for _ in range(self.random.randint(1, 8))
+            for _ in range(self.random.randint(1, 40))
         ]
 
     def _key(self, table: Table) -> Row:
@@ -66,7 +68,7 @@ class FrameMaker:
     def _value(self, column: str) -> str | bytes | int:
         if column in TEXTS:
             return f"t/{self.random.random()}"
-        if column == "payload":
+        if column == "payload" or (column == "body" and self.random.random() < 0.5):
             return self.random.randbytes(self.random.choice((0, 10, 300, 3000)))
         if column == "properties":
             return b""

@@ -39,8 +39,16 @@ REFERENCES = (
     ("queued messages without a session", "queue", "sid NOT IN (SELECT sid FROM session)"),
     ("QoS 2 packet identifiers without a session", "received", "sid NOT IN (SELECT sid FROM session)"),
     ("wills without a session", "will", "sid NOT IN (SELECT sid FROM session)"),
-    ("queued messages without a body", "queue", "mid <> 0 AND mid NOT IN (SELECT mid FROM message)"),
-    ("bodies that no queue holds", "message", "mid NOT IN (SELECT mid FROM queue)"),
+    (
+        "queued messages without a body",
+        "queue",
+        "typeof(body) = 'integer' AND body NOT IN (SELECT mid FROM message)",
+    ),
+    (
+        "bodies that no queue holds",
+        "message",
+        "mid NOT IN (SELECT body FROM queue WHERE typeof(body) = 'integer')",
+    ),
 )
 """What to call the rows of a table that fulfil a condition, which none should."""
 
@@ -119,7 +127,7 @@ def check(connection: sqlite3.Connection, stdout: TextIO) -> int:
         rows = damaged = 0
         for row in connection.execute(select(table)):
             rows += 1
-            damaged += not is_sound(row)
+            damaged += not is_sound(table, row)
         stdout.write(f"{table.name}: {rows} rows\n")
         if damaged:
             faults.append(f"{table.name}: {damaged} rows have a wrong checksum")
@@ -147,7 +155,7 @@ def dump(connection: sqlite3.Connection, stdout: TextIO) -> int:
 def _as_object(table: Table, row: Row) -> dict[str, object]:
     values: dict[str, object] = {"table": table.name}
     values |= {column: _as_json(value) for column, value in zip(table.columns, row, strict=False)}
-    if not is_sound(row):
+    if not is_sound(table, row):
         values["damaged"] = True
     return values
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mqttwist.stores.sqlite.schema import Table
 from mqttwist.stores.sqlite.sql import ALL_TABLES, LENIENT, is_sound, select
@@ -75,12 +75,16 @@ def check_wal(
 
 
 def check_structure(
-    connection: sqlite3.Connection, path: str, notice: Callable[[str], object], now: Callable[[], float]
+    connection: sqlite3.Connection,
+    path: str,
+    notice: Callable[[str], object],
+    now: Callable[[], float],
+    tables: Sequence[Table] = ALL_TABLES,
 ) -> None:
     """Check everything but the rows themselves; takes half a second for 200 MB.
 
-    Rows in a wrong place, where a key was damaged, are put right. Raises `Damaged`, `OSError`,
-    `sqlite3.Error`.
+    Rows in a wrong place, where a key was damaged, are put right; `tables` are those of the file. Raises
+    `Damaged`, `OSError`, `sqlite3.Error`.
     """
     (answer,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if answer == "ok":
@@ -89,11 +93,15 @@ def check_structure(
     if worse != "ok":
         raise Damaged(" ".join(worse.split()))
     notice(f"{path} is damaged: {answer}")
-    repair(connection, path, notice, now)
+    repair(connection, path, notice, now, tables)
 
 
 def repair(
-    connection: sqlite3.Connection, path: str, notice: Callable[[str], object], now: Callable[[], float]
+    connection: sqlite3.Connection,
+    path: str,
+    notice: Callable[[str], object],
+    now: Callable[[], float],
+    tables: Sequence[Table] = ALL_TABLES,
 ) -> None:
     """Keep a copy of the file, and write its sound rows anew: a wrong key may keep others from being found.
 
@@ -102,7 +110,7 @@ def repair(
     copy = keep_copy(connection, path, now())
     notice(f"{path}: its sound rows are written anew; a copy with the damaged ones is kept as {copy}")
     with writing(connection):
-        for table in ALL_TABLES:
+        for table in tables:
             if wrong := _write_anew(connection, table):
                 notice(f"{path}: {wrong} damaged rows of table {table.name} are left out")
 
@@ -111,8 +119,9 @@ def _write_anew(connection: sqlite3.Connection, table: Table) -> int:
     """Empty a table and put its sound rows back; return how many others there were."""
     rows = connection.execute(select(table))
     marks = ", ".join("?" * (len(table.columns) + 1))
+    sound_rows = (row for row in rows if is_sound(table, row))
     connection.execute(f"CREATE TEMP TABLE sound AS SELECT * FROM main.{table.name} WHERE 0")
-    connection.executemany(f"INSERT INTO temp.sound VALUES ({marks})", (row for row in rows if is_sound(row)))
+    connection.executemany(f"INSERT INTO temp.sound VALUES ({marks})", sound_rows)
     (before,) = connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()
     (sound,) = connection.execute("SELECT count(*) FROM temp.sound").fetchone()
     connection.execute(f"DELETE FROM main.{table.name}")
@@ -125,11 +134,20 @@ def _write_anew(connection: sqlite3.Connection, table: Table) -> int:
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
     """A transaction on a connection that else can but read, whatever it reads. Raises `sqlite3.Error`."""
     connection.execute("PRAGMA query_only = OFF")
+    try:
+        with lenient(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                yield
+    finally:
+        connection.execute("PRAGMA query_only = ON")
+
+
+@contextlib.contextmanager
+def lenient(connection: sqlite3.Connection) -> Iterator[None]:
+    """A connection that reads whatever is there, though it may be no text."""
     text_factory, connection.text_factory = connection.text_factory, LENIENT
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        with connection:
-            yield
+        yield
     finally:
         connection.text_factory = text_factory
-        connection.execute("PRAGMA query_only = ON")

@@ -28,8 +28,10 @@ CACHE_KIB: Final = 16384
 
 SYNC: Final = ("off", "normal", "full")
 
-PUT: Final = [put(table) for table in TABLES]
 REMOVE: Final = [remove(table) for table in TABLES]
+
+AT_ONCE: Final = 16
+"""The rows of one statement: beginning and ending it costs as much as putting in a short row."""
 
 
 class Database:
@@ -166,19 +168,32 @@ def apply(connection: sqlite3.Connection, frame: Frame) -> None:
         if removes:
             connection.executemany(REMOVE[index], removes)
         if puts:
-            connection.executemany(PUT[index], with_checksums(TABLES[index], puts))
+            put_in(connection, TABLES[index], puts)
 
 
-def with_checksums(table: Table, rows: list[Row]) -> list[tuple[object, ...]]:
-    """The rows as the statement that puts them in takes them, `schema.checksum` at the end.
+def put_in(connection: sqlite3.Connection, table: Table, rows: list[Row]) -> None:
+    """Put rows into a table. Raises what SQLite raises."""
+    for width in set(map(len, rows)):
+        equal = [row for row in rows if len(row) == width]
+        end = len(equal) - len(equal) % AT_ONCE
+        for at in range(0, end, AT_ONCE):
+            connection.execute(put(table, width, AT_ONCE), values(equal[at : at + AT_ONCE], width))
+        for row in equal[end:]:
+            connection.execute(put(table, width), values([row], width))
 
-    Python binds a bytearray three times as fast as bytes, for which it looks for an adapter first. That, and
-    the checksum without a call, takes 1.3 us off the 7 us that a message and its place in a queue cost.
+
+def values(rows: list[Row], width: int) -> list[object]:
+    """The rows as the statement that puts them in takes them, `schema.checksum` at the end of each.
+
+    Python binds a bytearray three times as fast as bytes, for which it looks for an adapter first.
     """
-    if "payload" not in table.columns:
-        return [(*row, crc32(dumps(row, 2))) for row in rows]
-    at = table.columns.index("properties")
-    return [
-        (*row[:at], bytearray(row[at]), bytearray(row[at + 1]), *row[at + 2 :], crc32(dumps(row, 2)))
-        for row in rows
-    ]
+    found: list[object] = []
+    for row in rows:
+        found += row
+        found.append(crc32(dumps(row, 2)))
+    for column, value in enumerate(rows[0]):
+        if type(value) is bytes:
+            found[column :: width + 1] = [
+                bytearray(one) if type(one) is bytes else one for one in found[column :: width + 1]
+            ]
+    return found

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
@@ -60,25 +60,63 @@ def will_of(row: Row) -> Will:
     return Will(topic_name, payload, qos, bool(retain), properties)
 
 
-def delivery_of(row: Row, message: Message | None, kept: Kept | None) -> Delivery:
+class Queued(NamedTuple):
+    """The columns of QUEUE, and what a row has that ends before them: see `delivery_row`."""
+
+    sid: int
+    position: int
+    size: int
+    qos: int
+    body: bytes | int | None = None
+    topic_name: str | None = None
+    packet_id: int | None = None
+    state: int | None = None
+    granted: int | None = None
+    identifiers: str | None = None
+    share: str | None = None
+    kept: str | None = None
+    message_qos: int | None = None
+    retain: int | None = None
+    message_expiry_interval: int | None = None
+    expires_at: float | None = None
+    properties: bytes | None = None
+
+    @property
+    def is_released(self) -> bool:
+        """Whether PUBREC has confirmed it, so that there is no message any more."""
+        return self.state == RELEASED
+
+    def message(self, offset: float) -> Message | None:
+        """The message whose body stands in the row; None if it has none of its own."""
+        if not isinstance(self.body, bytes):
+            return None
+        qos = self.qos if self.message_qos is None else self.message_qos
+        interval = -1 if self.message_expiry_interval is None else self.message_expiry_interval
+        terms = (self.topic_name, qos, self.retain, interval, self.expires_at, self.properties or b"")
+        return _message((*terms, self.body), offset)
+
+
+def delivery_of(queued: Queued, message: Message | None, kept: Kept | None) -> Delivery:
     """What `delivery_row` has written, of a message or of the place of a retained one.
 
-    Of one that PUBREC has confirmed there is neither.
+    Of one that is released there is neither.
     """
-    sid, position, _, qos, packet_id, progress, granted, identifiers, share, _, size = row
-    delivery = Delivery(message or NO_MESSAGE, _grant(granted, identifiers, share), kept)
+    delivery = Delivery(message or NO_MESSAGE, _grant(queued), kept)
     delivery.message = message
-    delivery.qos = qos
-    delivery.sid, delivery.position = sid, position
-    delivery.packet_id = packet_id
-    delivery.awaiting = _awaited(qos, progress)
-    delivery.size = size
+    delivery.qos = queued.qos
+    delivery.sid, delivery.position = queued.sid, queued.position
+    delivery.mid = queued.body if isinstance(queued.body, int) else 0
+    delivery.packet_id = queued.packet_id or 0
+    delivery.awaiting = _awaited(queued.qos, queued.state or WAITING)
+    delivery.size = queued.size
     return delivery
 
 
-def _grant(granted: int, identifiers: str, share: str) -> Grant:
-    numbers = tuple(int(number) for number in identifiers.split(",")) if identifiers else ()
-    return Grant(granted & 3, bool(granted & RETAIN_AS_PUBLISHED), numbers, share)
+def _grant(queued: Queued) -> Grant:
+    granted = queued.qos if queued.granted is None else queued.granted
+    numbers = queued.identifiers.split(",") if queued.identifiers else ()
+    identifiers = tuple(int(number) for number in numbers)
+    return Grant(granted & 3, bool(granted & RETAIN_AS_PUBLISHED), identifiers, queued.share or "")
 
 
 def _awaited(qos: int, progress: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from functools import partial
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 from mqttwist.stores.sqlite.schema import META, SCHEMA_VERSION, TABLES, Row, Table, checksum
@@ -42,10 +42,17 @@ def create(table: Table) -> str:
     return f"CREATE TABLE {table.name} ({', '.join(columns)}, PRIMARY KEY ({key})){end}"
 
 
-def put(table: Table) -> str:
-    """The statement that puts one row in, its checksum at the end, in the place of one with the same key."""
-    marks = ", ".join("?" * (len(table.columns) + 1))
-    return f"INSERT OR REPLACE INTO {table.name} VALUES ({marks})"
+@cache
+def put(table: Table, width: int, count: int = 1) -> str:
+    """The statement that puts in `count` rows of `width` values, each with its checksum at the end.
+
+    They take the place of those with the same keys. Raises `ValueError` for a width that no row of it has.
+    """
+    if width > len(table.columns) or (width < len(table.columns) and not table.ragged):
+        raise ValueError(f"a row of table {table.name} does not have {width} values")
+    columns = ", ".join([*table.columns[:width], "crc"])
+    marks = f"({', '.join('?' * (width + 1))})"
+    return f"INSERT OR REPLACE INTO {table.name} ({columns}) VALUES {', '.join([marks] * count)}"
 
 
 def remove(table: Table) -> str:
@@ -63,17 +70,28 @@ def select(table: Table) -> str:
     return f"SELECT * FROM {table.name} ORDER BY {order}"
 
 
-def is_sound(row: Row) -> bool:
+def written(table: Table, row: Row) -> Row:
+    """A row that `select` has read as it was put in, without the checksum."""
+    end = len(row) - 1
+    if table.ragged:
+        while end and row[end - 1] is None:
+            end -= 1
+    return row[:end]
+
+
+def is_sound(table: Table, row: Row) -> bool:
     """Tell whether a row as `select` reads it has the checksum that it was written with."""
-    return bool(checksum(row[:-1]) == row[-1])
+    return bool(checksum(written(table, row)) == row[-1])
 
 
 def write_meta(connection: sqlite3.Connection, meta: Meta) -> None:
     """Put in the row about the file. Raises `sqlite3.Error`."""
-    connection.execute(put(META), (*meta, checksum(tuple(meta))))
+    connection.execute(put(META, len(meta)), (*meta, checksum(tuple(meta))))
 
 
 def read_meta(connection: sqlite3.Connection) -> Meta | None:
     """The row about the file; None if there is none or its checksum is wrong. Raises `sqlite3.Error`."""
     row = connection.execute(select(META)).fetchone()
-    return Meta(*row[:-1]) if row is not None and len(row) == len(Meta()) + 1 and is_sound(row) else None
+    if row is None or len(row) != len(Meta()) + 1 or not is_sound(META, row):
+        return None
+    return Meta(*row[:-1])

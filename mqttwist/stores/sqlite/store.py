@@ -12,12 +12,19 @@ from zope.interface import implementer
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
-from mqttwist.session.rows import RELEASED
 from mqttwist.session.session import Session, Subscription
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.stores.interfaces import IStore
 from mqttwist.stores.sqlite.file import open_store
-from mqttwist.stores.sqlite.objects import Row, body_of, delivery_of, kept_of, subscription_of, will_of
+from mqttwist.stores.sqlite.objects import (
+    Queued,
+    Row,
+    body_of,
+    delivery_of,
+    kept_of,
+    subscription_of,
+    will_of,
+)
 from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.schema import RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL
 from mqttwist.wire.message import Kept, Message
@@ -136,7 +143,7 @@ class SQLiteStore:
         for row in file.rows(WILL):
             if row[0] in sessions:
                 sessions[row[0]].will = will_of(row)
-        for sid, messages, size, _ in file.backlogs():
+        for sid, messages, size in file.backlogs():
             if sid in sessions:
                 sessions[sid].outgoing.waiting.take_up(_Backlog(self, sid), messages, size)
         return sessions.values()
@@ -179,10 +186,10 @@ class SQLiteStore:
 
     def delivery(self, row: Row, body: Row | None) -> Delivery | None:
         """A delivery as it was recorded; None, and it is forgotten, if its message can't be had any more."""
-        message = None if body is None else self._body(body)
-        place, progress = row[9], row[5]
-        delivery = delivery_of(row, message, self._place(place) if place else None)
-        if message is None and delivery.kept is None and progress != RELEASED:
+        queued = Queued(*row)
+        message = queued.message(self.journal.offset) if body is None else self._body(body)
+        delivery = delivery_of(queued, message, self._place(queued.kept) if queued.kept else None)
+        if message is None and delivery.kept is None and not queued.is_released:
             self.journal.done(delivery)
             return None
         return delivery

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from mqttwist.stores.sqlite.damage import Damaged, check_structure
+from mqttwist.stores.sqlite.damage import Damaged, check_structure, lenient, repair, writing
 from mqttwist.stores.sqlite.lock import StoreError
-from mqttwist.stores.sqlite.schema import SCHEMA_VERSION
-from mqttwist.stores.sqlite.sql import ALL_TABLES, Meta, create, read_meta, write_meta
-
-MIGRATIONS: Mapping[int, Sequence[str]] = {}
-"""For each older version the statements that make the next one of it.
-
-A table that changes has to be made anew: its statement must be the one that `sql.create` returns. The row
-about the file is brought up to date by `checked`; its columns are the same in all versions.
-"""
+from mqttwist.stores.sqlite.migrations import MIGRATIONS, TABLES_OF
+from mqttwist.stores.sqlite.schema import SCHEMA_VERSION, Table
+from mqttwist.stores.sqlite.sql import ALL_TABLES, Meta, create, is_sound, read_meta, select, write_meta
 
 
 def make(connection: sqlite3.Connection) -> None:
@@ -45,10 +39,13 @@ def checked(
             f"{path} has schema version {meta.schema_version}, which a newer mqttwist has made;"
             f" this one knows up to version {SCHEMA_VERSION}"
         )
-    check_structure(connection, path, notice, now)
     if meta is None:
+        check_structure(connection, path, notice, now, ALL_TABLES)
         raise Damaged("the row about the file is damaged")
+    tables = ALL_TABLES if meta.schema_version == SCHEMA_VERSION else TABLES_OF.get(meta.schema_version, ())
+    check_structure(connection, path, notice, now, tables)
     if meta.schema_version < SCHEMA_VERSION:
+        _leave_damage_out(connection, path, notice, now, tables)
         meta = _migrate(connection, path, meta, notice)
     if statements(connection) != {table.name: create(table) for table in ALL_TABLES}:
         raise Damaged("the tables are not those of the schema")
@@ -67,6 +64,22 @@ def _refuse_others(connection: sqlite3.Connection, path: str) -> None:
         raise StoreError(f"{path} is an SQLite file of another program: it has no table of a store")
 
 
+def _leave_damage_out(
+    connection: sqlite3.Connection,
+    path: str,
+    notice: Callable[[str], object],
+    now: Callable[[], float],
+    tables: Sequence[Table],
+) -> None:
+    """See to it that no damaged row gets a new checksum. Raises `OSError`, `sqlite3.Error`."""
+    with lenient(connection):
+        is_damaged = any(
+            not is_sound(table, row) for table in tables for row in connection.execute(select(table))
+        )
+    if is_damaged:
+        repair(connection, path, notice, now, tables)
+
+
 def _migrate(
     connection: sqlite3.Connection,
     path: str,
@@ -75,12 +88,10 @@ def _migrate(
 ) -> Meta:
     """Bring an older file to our version, as one transaction. Raises `StoreError`."""
     newer = meta._replace(schema_version=SCHEMA_VERSION)
-    connection.execute("BEGIN IMMEDIATE")
     try:
-        with connection:
+        with writing(connection):
             for version in range(meta.schema_version, SCHEMA_VERSION):
-                for statement in MIGRATIONS[version]:
-                    connection.execute(statement)
+                MIGRATIONS[version](connection)
             write_meta(connection, newer)
     except KeyError as error:
         raise StoreError(

@@ -29,7 +29,10 @@ NOW = 1_700_000_000.0
 
 
 def rows_of(count: int) -> dict[str, list[Row]]:
-    """`count` rows of each table, with all kinds of values, in the order of their keys."""
+    """`count` rows of each table, with all kinds of values, in the order of their keys.
+
+    Every fourth body stands in the queue.
+    """
     numbers = range(1, count + 1)
     payloads = [b"", b"\xff\0\xfe", "grün".encode(), b"x" * 5000]
     return {
@@ -37,9 +40,15 @@ def rows_of(count: int) -> dict[str, list[Row]]:
             (n, f"client-{n}", None, "", 5, 4294967295, None if n % 2 else NOW + 0.25) for n in numbers
         ],
         "subscription": [(n, f"room/{k}/#", k, k * 100) for n in numbers for k in (1, 2)],
-        "message": [(n, f"räume/{n}", n % 3, n % 2, -1, 0.0, b"\x01\x01", payloads[n % 4]) for n in numbers],
+        "message": [
+            (n, f"räume/{n}", n % 3, n % 2, -1, 0.0, b"\x01\x01", payloads[n % 8 // 2])
+            for n in numbers
+            if n % 4
+        ],
         "queue": [
-            (1 + n % 3, n, n, 1, n, n % 3, 5, "3,17", "$share/a/b", "" if n % 2 else "t", 2**33)
+            (1 + n % 3, n, 2**33, 1, n, None, n, n % 3 or None, 5, "3,17", "$share/a/b")
+            if n % 4
+            else (1 + n % 3, n, 2**33, 1, payloads[n // 4 % 4], f"räume/{n}")
             for n in numbers
         ],
         "received": [(n, 65535) for n in numbers],
@@ -55,7 +64,7 @@ def puts(rows: dict[str, list[Row]]) -> list[Change]:
 
 def queued(position: int, mid: int = 0, sid: int = 1) -> Row:
     """A row of the queue."""
-    return (sid, position, mid, 1, 0, 0, 1, "", "", "", 100)
+    return (sid, position, 100, 1, mid) if mid else (sid, position, 100, 1, None, None, 7, 2)
 
 
 def body(mid: int, payload: bytes = b"payload") -> Row:

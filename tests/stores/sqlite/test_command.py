@@ -14,9 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.__main__ import main
 from mqttwist.stores.sqlite import command
-from mqttwist.stores.sqlite.database import Database, with_checksums
-from mqttwist.stores.sqlite.schema import RECEIVED, TABLES, Frame
-from mqttwist.stores.sqlite.sql import put
+from mqttwist.stores.sqlite.database import Database, put_in
+from mqttwist.stores.sqlite.schema import RECEIVED, SCHEMA_VERSION, TABLES, Frame
 from mqttwist.tap import Options
 from tests.stores.sqlite.support import BOUND, NOW, ROOT, body, puts, queued, rows_of
 from tests.stores.sqlite.test_reader import ReaderCase
@@ -78,7 +77,7 @@ class CheckTests(CommandCase):
         counts = [
             "session: 6",
             "subscription: 12",
-            "message: 6",
+            "message: 5",
             "queue: 7",
             "received: 6",
             "retained: 6",
@@ -115,7 +114,7 @@ class CheckTests(CommandCase):
     def test_references(self) -> None:
         """What refers to something that is not there, and a body that nothing refers to, are faults."""
         rows = rows_of(6)
-        del rows["session"][0], rows["message"][1], rows["queue"][3]
+        del rows["session"][0], rows["message"][1], rows["queue"][4]
         self.make(puts(rows))
         self.assertEqual(
             self.faults(),
@@ -178,7 +177,8 @@ class DumpTests(CommandCase):
         self.assertEqual(
             [json.loads(line) for line in self.stdout.getvalue().splitlines()],
             [
-                {"table": "meta", "one": 1, "schema_version": 1, "last_frame": 1, "last_at": NOW, "clean": 1},
+                {"table": "meta", "one": 1, "schema_version": SCHEMA_VERSION}
+                | {"last_frame": 1, "last_at": NOW, "clean": 1},
                 {"table": "received", "sid": 1, "packet_id": 2},
                 {
                     "table": "will",
@@ -200,7 +200,7 @@ class DumpTests(CommandCase):
         self.run_command("dump")
         names = [json.loads(line)["table"] for line in self.stdout.getvalue().splitlines()]
         self.assertEqual(
-            {table.name: names.count(table.name) for table in TABLES} | {"subscription": 7},
+            {table.name: names.count(table.name) for table in TABLES} | {"message": 7, "subscription": 7},
             dict.fromkeys((table.name for table in TABLES), 7),
         )
 
@@ -221,7 +221,7 @@ class BesideABrokerTests(CommandCase):
             self.make(puts(rows))
             stdout = Impatient(self.path)
             self.addCleanup(stdout.connection.close)
-            stdout.connection.executemany(put(RECEIVED), with_checksums(RECEIVED, rows["received"]))
+            put_in(stdout.connection, RECEIVED, rows["received"])
             main(["store", action, self.path], stdout, self.stderr)
             self.assertEqual(stdout.busy, {0}, action)
             self.assertEqual(stdout.getvalue().count(expected), 60 if action == "dump" else 1)

@@ -11,7 +11,7 @@ from mqttwist.stores.sqlite.damage import check_wal
 from mqttwist.stores.sqlite.database import Database
 from mqttwist.stores.sqlite.file import open_store
 from mqttwist.stores.sqlite.lock import StoreError
-from mqttwist.stores.sqlite.schema import WILL, Frame
+from mqttwist.stores.sqlite.schema import SCHEMA_VERSION, WILL, Frame
 from mqttwist.stores.sqlite.sql import Meta, create, write_meta
 from tests.stores.sqlite.support import NOW, StoreCase, puts, rows_of
 
@@ -90,7 +90,7 @@ class OpenTests(FileCase):
         self.make([])
         self.version(99)
         self.refusal()
-        self.version(1)
+        self.version(SCHEMA_VERSION)
         self.open()
 
     def test_a_directory(self) -> None:
@@ -183,10 +183,12 @@ class VersionTests(FileCase):
         """A file of a newer version is refused, whatever else has changed in it, and left as it is."""
         self.make(puts(rows_of(3)))
         self.run_sql("DROP TABLE session", "CREATE TABLE invention (x)")
-        self.version(2)
+        self.version(SCHEMA_VERSION + 1)
         text = self.refusal()
         self.assertIn(
-            "schema version 2, which a newer mqttwist has made; this one knows up to version 1", text
+            f"schema version {SCHEMA_VERSION + 1}, which a newer mqttwist has made;"
+            f" this one knows up to version {SCHEMA_VERSION}",
+            text,
         )
         self.version(1)
         self.open()
@@ -199,8 +201,14 @@ class VersionTests(FileCase):
         self.assertIn("schema version -1, which this mqttwist can't read any more", self.refusal())
 
     def migrate(self, *statements: str) -> None:
-        """Let version 0 become version 1 by these statements."""
-        self.patch(versions, "MIGRATIONS", {0: statements})
+        """Let version 0 become ours by these statements."""
+
+        def step(connection: sqlite3.Connection) -> None:
+            for statement in statements:
+                connection.execute(statement)
+
+        steps = dict.fromkeys(range(1, SCHEMA_VERSION), lambda connection: None)
+        self.patch(versions, "MIGRATIONS", {0: step, **steps})
 
     def test_older(self) -> None:
         """An older file is brought to our version with what is in it, and somebody is told."""
@@ -216,7 +224,7 @@ class VersionTests(FileCase):
         file = self.open()
         self.assertEqual(self.content(file)["will"], rows["will"])
         file.close()
-        self.assertEqual(self.notices, [f"{self.path}: brought from schema version 0 to 1"])
+        self.assertEqual(self.notices, [f"{self.path}: brought from schema version 0 to {SCHEMA_VERSION}"])
         self.assertEqual(self.content(self.open())["session"], rows["session"])
         self.assertEqual(len(self.notices), 1)
 
@@ -226,7 +234,10 @@ class VersionTests(FileCase):
         self.version(0)
         self.migrate("DROP TABLE will", "DROP TABLE nonsense")
         before = self.files()
-        self.assertIn("can't be brought from schema version 0 to 1: no such table: nonsense", self.refusal())
+        self.assertIn(
+            f"can't be brought from schema version 0 to {SCHEMA_VERSION}: no such table: nonsense",
+            self.refusal(),
+        )
         self.assertEqual(self.files(), before)
         self.migrate()
         self.assertEqual(self.content(self.open())["will"], rows_of(3)["will"])

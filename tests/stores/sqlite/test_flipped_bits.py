@@ -73,7 +73,7 @@ class FlippedBitsTests(StoreCase):
         """A row in a wrong place, which might hide others, is taken out, and the others are all found."""
         self.make(puts(self.rows_written))
         data = Path(self.path).read_bytes()
-        found = b"\x02\x07\x07\x07\x053,17"  # session 2, position 7, body 7, Packet Identifier 7
+        found = b"\x02\x07\x00\x02\x00\x00\x00\x00\x07\x07"  # session 2, position 7, size 2**33, body 7
         self.assertEqual(data.count(found), 1)
         Path(self.path).write_bytes(data.replace(found, b"\x02\x7f" + found[2:]))
         file = self.open()

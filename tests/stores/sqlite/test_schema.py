@@ -21,7 +21,8 @@ class FrameTests(SynchronousTestCase):
         """The rows of the tests have as many columns as the tables."""
         for table in TABLES:
             for row in rows_of(2)[table.name]:
-                self.assertEqual(len(row), len(table.columns), table.name)
+                if not table.ragged:
+                    self.assertEqual(len(row), len(table.columns), table.name)
 
 
 class ChecksumTests(SynchronousTestCase):
