@@ -348,6 +348,28 @@ class RowTests(JournalTestCase):
             [(1, 1, 0, 1, b"x", "t", None, None, None, None, None, None, *terms)],
         )
 
+    def test_one_thing_more(self) -> None:
+        """Whatever a delivery has beside what all have is in its row, though it be the only such thing."""
+        plain, retained = Message("t", b"", 1), Message("t", b"", 1, True)
+        expires, encoded = Message("t", b"", 1), Message("t", b"", 1)
+        expires.message_expiry_interval, encoded.forwarded = 5, b"\x01\x01"
+        for position, (message, grant, width, value) in enumerate(
+            (
+                (plain, Grant(2), 9, 2),
+                (plain, Grant(1, True), 9, 5),
+                (plain, Grant(1, False, (3,)), 10, "3"),
+                (plain, Grant(1, False, (), "$share/g/t"), 11, "$share/g/t"),
+                (Message("t", b"", 2), Grant(1), 13, 2),
+                (retained, Grant(1), 14, 1),
+                (expires, Grant(1), 15, 5),
+                (encoded, Grant(1), 17, b"\x01\x01"),
+            ),
+            1,
+        ):
+            self.journal.queued(1, Delivery(message, grant))
+            empty = (None,) * (width - 7)
+            self.assertEqual(self.seal()["queue"][0], [(1, position, 0, 1, b"", "t", *empty, value)])
+
     def test_queue_at_qos_1(self) -> None:
         """What was sent at QoS 1 awaits PUBACK; the QoS is that of the delivery."""
         delivery = Delivery(Message("t", b"x", 1), Grant(2))

@@ -197,6 +197,21 @@ class FailureTests(DatabaseCase):
         self.database.close(True)
         self.assertEqual((self.numbers(), self.open().was_clean), ([2, 3], False))
 
+    def test_many_rows(self) -> None:
+        """Rows that go in many at a time come back, whatever their lengths and the kinds of their values."""
+        rows = [
+            queued(n, n) if n % 3 else (1, n, 100, 1, b"%d" % n, "t", *([None, n] if n % 2 else []))
+            for n in range(1, 100)
+        ]
+        self.commit(1, (QUEUED, rows, []))
+        self.commit(2, (QUEUED, [queued(n, 7) for n in range(1, 40)], []))
+        self.assertEqual(self.rows(QUEUE), [queued(n, 7) for n in range(1, 40)] + rows[39:])
+
+    def test_a_row_of_another_length(self) -> None:
+        """A row that lacks a value is refused, where each row has all."""
+        self.assertRaises(ValueError, self.commit, 1, (MESSAGES, [body(1)[:-1]], []))
+        self.assertEqual(self.numbers(), [])
+
     def test_a_value_that_has_no_place(self) -> None:
         """A row that SQLite can't take makes its frame fail, and no other."""
         for value in (1 << 63, "\ud800", object()):
