@@ -1,9 +1,10 @@
-"""Programs that publish or receive, each with one client library: `clients.py` starts them and reads what they say.
+"""Programs that publish or receive, each with one client library, for `clients.py`.
 
     python benchmarks/client_programs.py LIBRARY publish|receive PORT QOS MESSAGES
 
-A program prints `ready` when it has connected (and subscribed), and, when all messages were confirmed, written
-or received, the CPU seconds of its process and the seconds since the first of them.
+A program prints `ready` when it has connected (and subscribed), and begins when it reads a line. When all
+messages were confirmed, written or received, it prints the CPU seconds of its process and the seconds since
+the first of them.
 """
 
 from __future__ import annotations
@@ -177,10 +178,8 @@ def paho_receive(port: int, qos: int, messages: int) -> None:
 async def aiomqtt_publish(port: int, qos: int, messages: int) -> None:
     import aiomqtt
 
-    client = aiomqtt.Client(
-        "127.0.0.1", port, identifier="publisher", max_inflight_messages=WINDOW, max_queued_outgoing_messages=0
-    )
-    async with client:
+    limits = {"max_inflight_messages": WINDOW, "max_queued_outgoing_messages": 0}
+    async with aiomqtt.Client("127.0.0.1", port, identifier="publisher", **limits) as client:
         say_ready()
         watch = Stopwatch()
         watch.start()

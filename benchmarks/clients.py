@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brokers import Broker, BROKERS
+from brokers import BROKERS, Broker
 
 PROGRAMS = Path(__file__).with_name("client_programs.py")
 LIBRARIES = ("mqttwist", "paho", "aiomqtt")
@@ -69,37 +69,45 @@ def measure(library: str, what: str, port: int, qos: int, messages: int) -> tupl
             return figures
 
 
+def measure_all(libraries: list[str], what: str, port: int, qos: int, rounds: int) -> dict[str, list[float]]:
+    """Of each library the messages for a second of CPU, and in a second; the median of the rounds."""
+    runs: dict[str, list[tuple[float, float]]] = {library: [] for library in libraries}
+    for _ in range(rounds):
+        for library in libraries:
+            messages = MESSAGES[library]
+            cpu, seconds = measure(library, what, port, qos, messages)
+            runs[library].append((messages / cpu, messages / seconds))
+    return {
+        library: [statistics.median(values) for values in zip(*rates, strict=True)]
+        for library, rates in runs.items()
+    }
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("libraries", nargs="*", default=LIBRARIES, metavar="LIBRARY", help=", ".join(LIBRARIES))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("libraries", nargs="*", default=LIBRARIES, metavar="LIBRARY")
     parser.add_argument("--qos", default="0,1", help="separated by commas")
     parser.add_argument("--rounds", type=int, default=3, help="shown is the median")
-    parser.add_argument("--bar", type=float, default=0.0, help="times as fast as the others that mqttwist is")
+    parser.add_argument("--bar", type=float, default=0.0, help="how many times as fast mqttwist has to be")
     args = parser.parse_args()
     broker = Broker(BROKERS["mqttwist"])
-    short = False
+    is_short = False
+    print("| | QoS | library | for a second of CPU | in a second | mqttwist is x as fast |")
+    print("|---|---|---|---:|---:|---:|")
     try:
-        print("| | QoS | library | messages per CPU second | messages per second | mqttwist is x as fast |")
-        print("|---|---|---|---:|---:|---:|")
         for what in ("publish", "receive"):
             for qos in map(int, args.qos.split(",")):
-                rates: dict[str, list[tuple[float, float]]] = {library: [] for library in args.libraries}
-                for _ in range(args.rounds):
-                    for library in args.libraries:
-                        count = MESSAGES[library]
-                        cpu, seconds = measure(library, what, broker.port, qos, count)
-                        rates[library].append((count / cpu, count / seconds))
-                medians = {
-                    library: [statistics.median(values) for values in zip(*runs, strict=True)]
-                    for library, runs in rates.items()
-                }
-                for library, (per_cpu, rate) in medians.items():
-                    times = medians["mqttwist"][0] / per_cpu if "mqttwist" in medians else 0.0
-                    short |= library != "mqttwist" and times < args.bar
-                    print(f"| {what} | {qos} | {library} | {per_cpu:,.0f} | {rate:,.0f} | {times:.1f} |", flush=True)
+                rates = measure_all(list(args.libraries), what, broker.port, qos, args.rounds)
+                for library, (per_cpu, rate) in rates.items():
+                    times = rates["mqttwist"][0] / per_cpu
+                    is_short |= library != "mqttwist" and times < args.bar
+                    row = f"{what} | {qos} | {library} | {per_cpu:,.0f} | {rate:,.0f} | {times:.1f}"
+                    print(f"| {row} |", flush=True)
     finally:
         broker.stop()
-    return 1 if short else 0
+    return 1 if is_short else 0
 
 
 if __name__ == "__main__":

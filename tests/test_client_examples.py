@@ -33,7 +33,8 @@ class ClientExampleTests(TestCase):
         self.broker = BrokerService(["tcp:0:interface=127.0.0.1"], reactor=reactor)
         self.broker.startService()
         self.addCleanup(self.broker.stopService)
-        self.address = f"127.0.0.1:{self.broker.ports[0].getHost().port}"
+        host: Any = self.broker.ports[0].getHost()
+        self.address = f"127.0.0.1:{host.port}"
 
     @inlineCallbacks
     def check(self, page: str, number: int) -> Any:
