@@ -46,6 +46,7 @@ from mqttwist.wire.subscribe import SubAck, SubscriptionOptions, UnsubAck
 from mqttwist.wire.topics import check_topic_filter
 
 OUTBOX_LIMIT: Final = 1024  # pieces that gather before they are written without waiting for the turn's end
+ROUNDS_LIMIT: Final = 100  # of one `settle`: who publishes whenever something was published must not hang us
 NO_QUEUE: Final = QueueLimits(0, 0, True)
 
 
@@ -57,10 +58,10 @@ class Client:
     """
 
     __slots__ = (
-        "_authenticator", "_clean_next", "_held", "_is_awake", "_is_settling", "_owner", "_roused",
-        "_was_accepted", "assigned_client_id", "connection", "deadlines", "drops", "incoming", "metrics",
-        "outgoing", "session_expiry_interval", "settings", "stats", "subscribing", "trace", "turn", "version",
-        "wake",
+        "_authenticator", "_clean_next", "_held", "_held_before", "_is_awake", "_is_settling", "_owner",
+        "_roused", "_was_accepted", "assigned_client_id", "connection", "deadlines", "drops",
+        "has_another_version", "incoming", "metrics", "outgoing", "session_expiry_interval", "settings",
+        "stats", "subscribing", "trace", "turn", "version", "wake",
     )  # fmt: skip
 
     settings: ClientSettings
@@ -74,6 +75,7 @@ class Client:
     subscribing: Subscribing
     connection: ClientConnection | None  # the one there is, accepted or not
     version: int  # the protocol version that is spoken, or tried next
+    has_another_version: bool  # the Server has just refused one, and another is tried next
     assigned_client_id: str  # what the Server has called us; else ""
     session_expiry_interval: int  # seconds; what holds for the connection
     trace: Trace | None
@@ -83,6 +85,7 @@ class Client:
     _clean_next: bool  # the next connection begins a new session
     _was_accepted: bool  # some connection was: there is a session to go on with
     _held: int  # bytes that wait for the application
+    _held_before: int  # how many did at the last tick
     _roused: deque[Subscriber]
     _is_awake: bool
     _is_settling: bool
@@ -109,6 +112,7 @@ class Client:
         self.subscribing = Subscribing(self)
         self.connection = None
         self.version = settings.versions[0]
+        self.has_another_version = False
         self.assigned_client_id = ""
         self.session_expiry_interval = settings.session_expiry_interval
         self.trace = trace
@@ -117,7 +121,7 @@ class Client:
         self._authenticator = authenticator
         self._clean_next = settings.clean_start or not settings.session_outlives
         self._was_accepted = False
-        self._held = 0
+        self._held = self._held_before = 0
         self._roused = deque()
         self._is_awake = False
         self._is_settling = False
@@ -160,6 +164,7 @@ class Client:
         connection = ClientConnection(self, transport, peer, connect, self._authenticator, self.trace)
         encoded = connect.encode()
         self.connection = connection
+        self.has_another_version = False
         connection.send(encoded)
         self.metrics.others_sent += 1
         self.metrics.connections_opened += 1
@@ -168,10 +173,11 @@ class Client:
 
     def _connect_packet(self, username: str | None, password: bytes | None) -> Connect:
         settings = self.settings
+        client_id = self.client_id
         return Connect(
-            self.client_id,
+            client_id,
             self.version,
-            self._clean_next,
+            self._clean_next or (not client_id and self.version != MQTT_5),  # 3.1.1: [MQTT-3.1.3-7]
             settings.keep_alive,
             settings.will,
             username,
@@ -210,6 +216,8 @@ class Client:
         )
         if not is_present:
             self._session_lost(connection)
+        elif self.version == MQTT_3_1:  # which can't say that it has lost the session
+            self.subscribing.session_lost()
         self._clean_next = not self.settings.session_outlives
         self._was_accepted = True
         receive_maximum = self.settings.receive_maximum if self.version == MQTT_5 else 0
@@ -250,11 +258,7 @@ class Client:
         at = versions.index(self.version)
         if reason_code == 0x84 and at + 1 < len(versions):
             self.version = versions[at + 1]
-
-    @property
-    def has_another_version(self) -> bool:
-        """Whether the version to be tried next is not the first one, and none has been accepted."""
-        return not self._was_accepted and self.version != self.settings.versions[0]
+            self.has_another_version = True
 
     def faulted(self, connection: ClientConnection, error: MQTTError) -> None:
         """The Server has broken the protocol; `ended` follows."""
@@ -271,14 +275,15 @@ class Client:
         subscribers = (
             found[0].subscribers if len(found) == 1 else [one for each in found for one in each.subscribers]
         )
-        received.is_for(len(subscribers) or 1)
         if not subscribers:
             self.stats.unclaimed += 1
             received.ack()  # [MQTT-4.5.0-2]
             self._owner.unclaimed(publish)
-            return
-        for subscriber in subscribers:
-            subscriber.put(received)
+        elif len(subscribers) == 1:
+            subscribers[0].put(received)
+        else:
+            for subscriber, share in zip(subscribers, received.shares(len(subscribers)), strict=True):
+                subscriber.put(share)
 
     def subscribed(self, packet: SubAck) -> None:
         """SUBACK has come. Raises `ProtocolError`."""
@@ -297,7 +302,8 @@ class Client:
         if connection is None:
             return
         if size > 0 and self._held > self.settings.hold_bytes:
-            self.stats.messages_held += 1
+            if not connection.reading_is_held:
+                self.stats.messages_held += 1
             connection.pause_reading(READING_HELD)
         elif size < 0 and self._held <= self.settings.hold_bytes // 2:
             connection.resume_reading(READING_HELD)
@@ -315,7 +321,7 @@ class Client:
     def dropped(self, subscriber: Subscriber, received: Received) -> None:
         """A message of QoS 0 had to go for a newer one."""
         self.stats.dropped += 1
-        self.holds(-received.publish.size)
+        self.holds(-received.size)
         self._owner.dropped(subscriber)
 
     # What the application asks
@@ -406,9 +412,31 @@ class Client:
         connection = self.connection
         if connection is not None:
             connection.look(now, self.settings.ping_timeout)
+            self._look_at_held(connection)
         if self.settings.retry_interval:
             self.outgoing.send_overdue(self.settings.retry_interval)
         self.turn.end()
+
+    def _look_at_held(self, connection: ClientConnection) -> None:
+        """Read a bit, though too much waits already, when the application itself may wait for an answer.
+
+        A function that publishes for each message, and takes the next one when PUBACK has come, would else
+        wait for good: nothing is read any more, and so no PUBACK.
+        """
+        is_stuck = connection.reading_is_held and self._held == self._held_before
+        if is_stuck and (self.outgoing.in_flight or self.outgoing.requests):
+            connection.resume_reading(READING_HELD)
+        self._held_before = self._held
+
+    def _start_over(self) -> None:
+        """So much was left to the Server that it may send nothing more: the next connection brings it anew.
+
+        Before MQTT 5.0 the Server's own limit is not known; there ours is as good as any.
+        """
+        self.stats.starts_over += 1
+        self.disconnect(
+            0, f"{self.incoming.left} messages were not acknowledged: the next connection brings them"
+        )
 
     def _rouse(self) -> None:
         if not self._is_awake and not self._is_settling:
@@ -425,24 +453,28 @@ class Client:
         self._is_settling = True
         self._is_awake = False
         try:
-            while True:
+            for _ in range(ROUNDS_LIMIT):
+                if self.incoming.left >= self.settings.receive_maximum:
+                    self._start_over()
                 self.turn.end()
-                if not self.outgoing.ended and not self._roused and not self.subscribing.answers:
+                if not self._has_news:
                     return
                 self._tell()
         finally:
             self._is_settling = False
-            if self.outgoing.ended or self._roused or self.subscribing.answers:  # somebody has raised
+            if self._has_news:  # somebody has raised, or there is no end to it
                 self._rouse()
+
+    @property
+    def _has_news(self) -> bool:
+        return len(self.outgoing.ended) > 0 or len(self._roused) > 0 or len(self.subscribing.answers) > 0
 
     def _tell(self) -> None:
         ended = self.outgoing.ended
-        if ended:
-            self.outgoing.ended = []
-            for publication in ended:
-                self._tell_ended(publication)
+        for _ in range(len(ended)):
+            self._tell_ended(ended.popleft())
         answers = self.subscribing.answers
-        while answers:
+        for _ in range(len(answers)):
             answers.popleft()()
         for _ in range(len(self._roused)):
             subscriber = self._roused.popleft()

@@ -30,7 +30,6 @@ from mqttwist.wire.packet import (
     AUTH,
     CONNACK,
     DISCONNECT,
-    MQTT_3_1,
     MQTT_5,
     PACKET_NAMES,
     PINGRESP,
@@ -45,7 +44,6 @@ from mqttwist.wire.packet import (
 )
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
-from mqttwist.wire.reasons import REASON_CODES
 from mqttwist.wire.subscribe import SubAck, UnsubAck
 
 if TYPE_CHECKING:
@@ -53,6 +51,10 @@ if TYPE_CHECKING:
 
 AWAITING_CONNACK: Final = AWAITING_CONNECT  # the same state, seen from the other side
 REASON_LIMIT: Final = 500  # characters of a Reason String that are kept for the log
+PING_MARGIN: Final = 2.0  # seconds that PINGREQ comes before it is due: we look once a second
+
+# What a Client may say in DISCONNECT (3.14.2.1).
+OUR_REASONS: Final = frozenset({0x00, 0x04, *range(0x80, 0x84), 0x90, *range(0x93, 0x9A)})
 
 # What a return code of 3.x means in the Reason Codes of MQTT 5.0 (3.1.1: 3.2.2.3).
 RETURN_CODES: Final = (0x00, 0x84, 0x85, 0x88, 0x86, 0x87)
@@ -140,10 +142,6 @@ class ClientConnection(Connection):
 
     # CONNECT and CONNACK (3.1, 3.2)
 
-    def begin(self) -> None:
-        """Send CONNECT, the first packet [MQTT-3.1.0-1], and nothing else before CONNACK but AUTH."""
-        self.send_packet(self.connect)
-
     def _connack_received(self) -> None:
         decoder = self.decoder
         refusal = self._old_refusal()
@@ -191,8 +189,7 @@ class ClientConnection(Connection):
             and not properties.assigned_client_identifier
         ):
             raise ProtocolError(0x82, "CONNACK assigns no Client Identifier", "MQTT-3.2.2-16")
-        asked = self.connect.properties.authentication_method
-        if properties.authentication_method is not None and properties.authentication_method != asked:
+        if properties.authentication_method != self.connect.properties.authentication_method:
             raise ProtocolError(0x82, "CONNACK has another Authentication Method", "MQTT-4.12.0-5")
 
     # PUBLISH and its acknowledgements (3.3 - 3.7)
@@ -208,10 +205,20 @@ class ClientConnection(Connection):
         packet_type = data[decoder.start] >> 4
         outgoing = self._client.outgoing
         if end - body > 3:
-            outgoing.answer = decode_acknowledgement(packet_type, data, body, end, self.version)
+            answer = decode_acknowledgement(packet_type, data, body, end, self.version)
+            self._check_problem_information(answer.properties)
+            outgoing.answer = answer
         packet_id, reason_code = read_acknowledgement(packet_type, data, body, end, self.version)
         outgoing.acknowledged(packet_id, packet_type, reason_code)
         outgoing.answer = None
+
+    def _check_problem_information(self, said: Properties | None) -> None:
+        """A Server that was asked for none must not explain itself in other packets (3.1.2.11.7)."""
+        if said is None or self.connect.properties.request_problem_information != 0:
+            return
+        if said.reason_string is not None or said.user_properties:
+            text = "a Reason String or User Property, although no problem information was asked for"
+            raise ProtocolError(0x82, text, "MQTT-3.1.2-29")
 
     def _pubrel_received(self) -> None:
         decoder = self.decoder
@@ -223,20 +230,22 @@ class ClientConnection(Connection):
     def _suback_received(self) -> None:
         packet = self._packet()
         if isinstance(packet, SubAck):
+            self._check_problem_information(packet.properties)
             self._client.subscribed(packet)
 
     def _unsuback_received(self) -> None:
         packet = self._packet()
         if isinstance(packet, UnsubAck):
+            self._check_problem_information(packet.properties)
             self._client.unsubscribed(packet)
 
     # Keep Alive (3.1.2.10)
 
     def look(self, now: float, ping_timeout: float) -> None:
-        """Send PINGREQ when nothing was sent for as long as Keep Alive says [MQTT-3.1.2-20].
+        """Send PINGREQ before nothing was sent for as long as Keep Alive says [MQTT-3.1.2-20].
 
-        A Server that does not answer for `ping_timeout` seconds is taken for gone. One that was not read from
-        may have answered.
+        A Server of which nothing comes for `ping_timeout` seconds then is taken for gone: what it sends may
+        be so long that PINGRESP has to wait. One that was not read from may have answered.
         """
         if self.state == AWAITING_CONNACK:
             self._look_for_connack(now)
@@ -245,11 +254,13 @@ class ClientConnection(Connection):
         if self._ping_sent_at:
             if self.reading_is_paused:
                 self._ping_sent_at = now
-            elif now - self._ping_sent_at >= ping_timeout:
+            elif now - max(self._ping_sent_at, self.last_received) >= ping_timeout:
                 text = f"the Server has not answered PINGREQ for {ping_timeout:g} s"
                 self.end(ConnectionEnded(text), abort=True)
                 return
-        elif self.keep_alive and now - self.last_sent >= self.keep_alive:
+        elif self.keep_alive and now - self.last_sent >= self.keep_alive - min(
+            PING_MARGIN, self.keep_alive / 2
+        ):
             self._ping_sent_at = now
             self.send_packet(PingReq())
 
@@ -272,6 +283,7 @@ class ClientConnection(Connection):
         if authenticator is None or packet.properties.authentication_method != authenticator.method:
             text = "AUTH with an Authentication Method that CONNECT did not have"
             raise ProtocolError(0x82, text, "MQTT-4.12.0-5")
+        self._check_problem_information(packet.properties)
         data = packet.properties.authentication_data
         if packet.reason_code == ReasonCode.CONTINUE_AUTHENTICATION.value:
             if not self._is_authenticating:
@@ -303,14 +315,17 @@ class ClientConnection(Connection):
 
     def _send_auth(self, authenticator: Authenticator, reason_code: int, data: bytes | None) -> None:
         properties = Properties(authentication_method=authenticator.method, authentication_data=data)
-        self.send_packet(Auth(reason_code, properties))
+        encoded = Auth(reason_code, properties).encode(self.version)
+        if len(encoded) > self.peer_maximum_packet_size:  # [MQTT-3.2.2-15]
+            self._distrust(AuthenticationFailed("AUTH would be larger than the Server takes"))
+            return
+        self.send(encoded)
+        self.metrics.others_sent += 1
 
     def _distrust(self, error: AuthenticationFailed) -> None:
-        """The Server has not proven who it is."""
-        text = f"authentication failed: {error}"
-        self.disconnect(
-            ReasonCode.NOT_AUTHORIZED.value, ConnectionEnded(text, ReasonCode.NOT_AUTHORIZED.value)
-        )
+        """The Server has not proven who it is [MQTT-4.12.1-2]. 0x87 is for Servers to say."""
+        code = ReasonCode.UNSPECIFIED_ERROR.value
+        self.disconnect(code, ConnectionEnded(f"authentication failed: {error}", code))
 
     def reauthenticate(self) -> None:
         """Prove once more who we are (4.12.1), by the method of CONNECT [MQTT-4.12.1-1].
@@ -322,8 +337,9 @@ class ClientConnection(Connection):
             raise ClientError("CONNECT had no Authentication Method [MQTT-4.12.0-7]")
         if self._is_authenticating or self.state != CONNECTED:
             raise ClientError("authentication is under way")
+        data = authenticator.start()
         self._is_authenticating = True
-        self._send_auth(authenticator, ReasonCode.RE_AUTHENTICATE.value, authenticator.start())
+        self._send_auth(authenticator, ReasonCode.RE_AUTHENTICATE.value, data)
 
     # The end of a connection
 
@@ -343,21 +359,29 @@ class ClientConnection(Connection):
 
     def fail(self, error: MQTTError) -> None:
         """The Server has broken the protocol (4.13): say so as far as the version lets us, and close."""
-        code = error.reason_code if error.reason_code in REASON_CODES[DISCONNECT] else 0x82
+        code = error.reason_code if error.reason_code in OUR_REASONS else 0x82
         self._client.faulted(self, error)
         self.disconnect(code, ConnectionEnded(str(error), code))
 
     def disconnect(self, reason_code: int, error: ClientError, properties: Properties | None = None) -> None:
-        """Say goodbye, if the Server has accepted us, and close.
+        """Say goodbye and close. `properties` that make the packet too large for the Server are left out.
 
         Before MQTT 5.0 a DISCONNECT can only mean that all is well, and that the Will is not to be sent.
+        Raises `ValueError` for a Reason Code that is for Servers, and for a session that is to outlive the
+        connection though CONNECT did not say so (3.14.2.2.2).
         """
-        if self.state == CONNECTED and self.version == MQTT_5:
-            packet = Disconnect(reason_code, properties or Properties())
-            encoded = packet.encode(self.version)
-            if len(encoded) <= self.peer_maximum_packet_size:
-                self.send(encoded)
-                self.metrics.others_sent += 1
+        if reason_code not in OUR_REASONS:
+            raise ValueError(f"0x{reason_code:02X} is no Reason Code of a Client's DISCONNECT")
+        said = properties or Properties()
+        if said.session_expiry_interval and not self.connect.properties.session_expiry_interval:
+            raise ValueError("the Session Expiry Interval was 0 in CONNECT, and must stay so (3.14.2.2.2)")
+        if self.state != CLOSED and self.version == MQTT_5:
+            encoded = Disconnect(reason_code, said).encode(self.version)
+            if len(encoded) > self.peer_maximum_packet_size:  # [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+                kept = Properties(session_expiry_interval=said.session_expiry_interval)
+                encoded = Disconnect(reason_code, kept).encode(self.version)
+            self.send(encoded)
+            self.metrics.others_sent += 1
         elif self.state == CONNECTED and reason_code == 0:
             self.send_packet(Disconnect())
         self.end(error)
@@ -381,11 +405,6 @@ class ClientConnection(Connection):
 
     def room_made(self) -> None:
         self._client.outgoing.pump()
-
-    @property
-    def has_session_present(self) -> bool:
-        """Whether CONNACK says if there was a session; MQTT 3.1 knows no such flag."""
-        return self.version != MQTT_3_1
 
 
 Receive = Callable[[ClientConnection], None]

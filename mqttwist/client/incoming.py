@@ -24,9 +24,10 @@ from mqttwist.wire.publish import Publish
 class ClientIncoming(IncomingFlow):
     """What the Server has under way to us. `woken` is called when something is to be sent out of turn."""
 
-    __slots__ = ("_connection", "_under_way", "_waiting_1", "_waiting_2", "woken")
+    __slots__ = ("_connection", "_under_way", "_waiting_1", "_waiting_2", "left", "woken")
 
     woken: Callable[[], object]
+    left: int  # how many messages of this connection were left to the Server
     _connection: Connection | None
     _under_way: dict[int, Received]  # by Packet Identifier: with the application
     _waiting_1: deque[Received]  # of QoS 1, of this connection, in the order in which they came
@@ -35,6 +36,7 @@ class ClientIncoming(IncomingFlow):
     def __init__(self, woken: Callable[[], object]) -> None:
         super().__init__()
         self.woken = woken
+        self.left = 0
         self._connection = None
         self._under_way = {}
         self._waiting_1 = deque()
@@ -45,11 +47,13 @@ class ClientIncoming(IncomingFlow):
     def begin(self, connection: Connection, receive_maximum: int) -> None:
         """The Server has accepted `connection`."""
         self.attach(receive_maximum)
+        self.left = 0
         self._connection = connection
 
     def detach(self) -> None:
         """The connection is gone. What was left to the Server comes anew, as a message like others."""
         self._connection = None
+        self.left = 0
         self._waiting_1.clear()
         self._waiting_2.clear()
         for packet_id, received in list(self._under_way.items()):
@@ -90,7 +94,7 @@ class ClientIncoming(IncomingFlow):
             if not is_open:
                 self._came_again(known)
             return None
-        if known is not None and is_open and not publish.dup:
+        if known is not None and is_open:
             text = f"Packet Identifier {packet_id} is used for another message while one is unacknowledged"
             raise ProtocolError(0x82, text, "MQTT-2.2.1-4")
         received = self._under_way[packet_id] = Received(publish, self)
@@ -138,6 +142,7 @@ class ClientIncoming(IncomingFlow):
         packet_id = publish.packet_id
         self._under_way.pop(packet_id, None)
         if received.verdict == LEFT:
+            self.left += 1
             return
         connection = self._connection
         is_rejected = received.verdict == REJECTED and connection is not None and connection.version == MQTT_5
@@ -154,8 +159,9 @@ class ClientIncoming(IncomingFlow):
     # Answers
 
     def released(self, packet_id: int) -> None:
-        """PUBREL came [MQTT-4.3.3-11]."""
-        self._send(PUBCOMP, packet_id, 0 if self.release(packet_id) else 0x92)
+        """PUBREL came [MQTT-4.3.3-11]. For a message that was not confirmed it changes nothing."""
+        is_ours = packet_id not in self._under_way and self.release(packet_id)
+        self._send(PUBCOMP, packet_id, 0 if is_ours else 0x92)
 
     def _send(self, packet_type: int, packet_id: int, reason_code: int) -> None:
         """Send an acknowledgement; what it promises is stored first, if anything is."""

@@ -20,7 +20,7 @@ from mqttwist.client.errors import (
 from mqttwist.client.limits import ServerLimits
 from mqttwist.client.publication import BLOCKED, ENDED, QUEUED, SENT, Publication
 from mqttwist.session.connection import Connection
-from mqttwist.session.delivery import EXPIRED, PACKET_TOO_LARGE, Delivery
+from mqttwist.session.delivery import PACKET_TOO_LARGE, QUEUE_FULL, Delivery
 from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import PAUSE_NONE, OutgoingFlow
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 AS_IT_IS: Final = Grant(2, True)  # QoS and RETAIN of a message are the application's
 INSTANT: Final = 0.001  # seconds; how long a message with a Message Expiry Interval of 0 may be on its way
 SEND_QUOTA_LIMIT: Final = 60_000  # so that there are always Packet Identifiers left for requests
-REQUESTS_LIMIT: Final = 5_000
+ALIAS_LIMIT: Final = 1_000  # Topic Aliases that we use, however many the Server would take
 
 SESSION_LOST: Final = "the Server has lost the session"
 OLDEST_DROPPED: Final = "the queue was full, and newer messages came"
@@ -53,7 +53,7 @@ class ClientFlow(OutgoingFlow):
     __slots__ = ("_blocked", "_publications", "_when_full", "answer", "ended", "limits", "requests")
 
     limits: ServerLimits
-    ended: list[Publication]
+    ended: deque[Publication]
     requests: dict[int, Request]
     answer: Acknowledgement | None
     _publications: dict[Delivery, Publication]
@@ -63,7 +63,7 @@ class ClientFlow(OutgoingFlow):
     def __init__(self, limits: QueueLimits, when_full: str, drops: Drops) -> None:
         super().__init__("", limits, drops)
         self.limits = ServerLimits(MQTT_5)
-        self.ended = []
+        self.ended = deque()
         self.requests = {}
         self.answer = None
         self._publications = {}
@@ -87,7 +87,7 @@ class ClientFlow(OutgoingFlow):
         self.limits = limits
         connection.peer_maximum_packet_size = limits.maximum_packet_size
         quota = min(limits.receive_maximum, SEND_QUOTA_LIMIT)
-        self.attach(connection, quota, limits.topic_alias_maximum)
+        self.attach(connection, quota, min(limits.topic_alias_maximum, ALIAS_LIMIT))
 
     # From the application
 
@@ -120,7 +120,7 @@ class ClientFlow(OutgoingFlow):
         message = publication.message
         if message.qos == 0:
             sent = self._send_publish(connection, message, AS_IT_IS, 0, 0)
-            self._end(publication, None if sent else self._drop_error())
+            self._end(publication, None if sent else self._drop_error(False))
         else:
             delivery = self._delivery(publication)
             if self._journal is not None:
@@ -165,7 +165,8 @@ class ClientFlow(OutgoingFlow):
             if oldest is None:
                 return
             self._finish(oldest)
-            self._end_delivery(oldest, NotDelivered(OLDEST_DROPPED, False))
+            self._drop(QUEUE_FULL)
+            self._end_delivery(oldest, self._given_up(oldest, OLDEST_DROPPED))
 
     def _block(self, publication: Publication) -> None:
         if self._when_full != "block" or not self.waiting.could_hold(publication.message):
@@ -183,6 +184,7 @@ class ClientFlow(OutgoingFlow):
         delivery = publication.delivery
         if publication.state == BLOCKED:
             self._blocked.remove(publication)
+            self._admit()
         elif publication.state == QUEUED and delivery is not None:
             self._finish(delivery)
             self.waiting.discard(delivery)
@@ -190,6 +192,7 @@ class ClientFlow(OutgoingFlow):
             self._admit()
         else:
             return False
+        publication.state = ENDED
         return True
 
     def expire(self, publication: Publication, cause: str) -> None:
@@ -202,9 +205,15 @@ class ClientFlow(OutgoingFlow):
         self._end(publication, error)
 
     def give_up_all(self, cause: str) -> None:
-        """The client stops. What a store keeps goes on with the next one."""
+        """The client stops. What is recorded goes on with the next one, and so the Server may get it yet."""
         for publication in [*self._publications.values(), *self._blocked]:
-            self._end(publication, publication.give_up(cause))
+            error = publication.give_up(cause)
+            delivery = publication.delivery
+            if delivery is not None and delivery.position:
+                error = NotDelivered(cause, True)
+            else:
+                self.withdraw(publication)
+            self._end(publication, error)
         self._publications.clear()
         self._blocked.clear()
 
@@ -227,7 +236,7 @@ class ClientFlow(OutgoingFlow):
         refusal = self.limits.refusal_of_publish(0, message.retain)
         sent = super()._send_waiting(connection, delivery) if refusal is None else 0
         if refusal is None and not sent:
-            refusal = self._drop_error()
+            refusal = self._drop_error(False)
         self._end_delivery(delivery, refusal)
         return sent
 
@@ -238,25 +247,31 @@ class ClientFlow(OutgoingFlow):
             self._end_delivery(delivery, refusal)
             return 0
         sent = super()._send_first(connection, delivery, message)
-        if not sent:
-            self._end_delivery(delivery, self._drop_error())
-            return 0
         publication = self._publications.get(delivery)
+        if not sent:
+            self._end_delivery(delivery, self._drop_error(publication is not None and publication.was_sent))
+            return 0
         if publication is not None:
             publication.state = SENT
             publication.packet_id = delivery.packet_id
         return sent
 
     def _send_duplicate(self, connection: Connection, delivery: Delivery) -> int:
+        message = delivery.message
+        refusal = None if message is None else self.limits.refusal_of_publish(delivery.qos, message.retain)
+        if refusal is not None:  # the Server has taken it once, but now says that it does not
+            del self.in_flight[delivery.packet_id]
+            self.in_flight_size -= delivery.size
+            self._finish(delivery)
+            self._end_delivery(delivery, NotDelivered(str(refusal), True))
+            return 0
         sent = super()._send_duplicate(connection, delivery)
         if not sent:
-            self._end_delivery(delivery, self._drop_error())
+            self._end_delivery(delivery, NotDelivered(self._last_drop, True))
         return sent
 
     def new_packet_id(self) -> int:
-        """One for a request [MQTT-2.2.1-3]. Raises `ClientError` when very many are under way."""
-        if len(self.requests) >= REQUESTS_LIMIT:
-            raise ClientError(f"{REQUESTS_LIMIT} requests are under way already")
+        """One for a request [MQTT-2.2.1-3]."""
         return self._new_packet_id()
 
     def _new_packet_id(self) -> int:
@@ -297,12 +312,16 @@ class ClientFlow(OutgoingFlow):
             publication.deadline.cancel()
         self.ended.append(publication)
 
-    def _drop_error(self) -> ClientError:
-        """What the message that was just dropped ends with."""
+    def _given_up(self, delivery: Delivery, cause: str) -> NotDelivered:
+        publication = self._publications.get(delivery)
+        return NotDelivered(cause, publication is not None and publication.was_sent)
+
+    def _drop_error(self, maybe: bool) -> ClientError:
+        """What the message that was just dropped ends with; `maybe` it was sent for a session before."""
         if self._last_drop == PACKET_TOO_LARGE:
             text = f"the packet is larger than the Server takes, {self.limits.maximum_packet_size:,} bytes"
             return NotSupportedByServer("Maximum Packet Size", text)
-        return NotDelivered(EXPIRED if self._last_drop == EXPIRED else self._last_drop, False)
+        return NotDelivered(self._last_drop, maybe)
 
     def session_lost(self, on_session_loss: str) -> None:
         """The Server knows nothing of what was sent and not confirmed [MQTT-3.2.2-5].

@@ -12,6 +12,8 @@ from mqttwist.wire.publish import Publish
 if TYPE_CHECKING:
     from mqttwist.client.incoming import ClientIncoming
 
+OVERHEAD: Final = 400  # bytes that a message takes beside its content, roughly
+
 # What the application says to it. Of several subscribers the one that says the highest counts.
 ACCEPTED: Final = 0
 REJECTED: Final = 1  # acknowledged with a Reason Code of 0x80 and above
@@ -25,14 +27,15 @@ class Received:
     QoS 0 that means nothing to the Server. What a subscriber says twice counts once.
     """
 
-    __slots__ = ("_flow", "_undecided", "is_settled", "publish", "reason_code", "verdict")
+    __slots__ = ("_flow", "_undecided", "_whole", "is_settled", "publish", "reason_code", "verdict")
 
     publish: Publish
     verdict: int
     reason_code: int  # of the rejection
     is_settled: bool  # everybody has said something
     _flow: ClientIncoming
-    _undecided: int
+    _undecided: int  # how many have not
+    _whole: Received | None  # what this is one subscriber's share of; None: it is the whole
 
     def __init__(self, publish: Publish, flow: ClientIncoming) -> None:
         self.publish = publish
@@ -40,7 +43,8 @@ class Received:
         self.reason_code = 0
         self.is_settled = False
         self._flow = flow
-        self._undecided = 0
+        self._undecided = 1
+        self._whole = None
 
     # What the application sees
 
@@ -105,8 +109,7 @@ class Received:
         """
         if not 0x80 <= reason_code <= 0xFF:
             raise ValueError(f"0x{reason_code:02X} is no Reason Code of an error")
-        self.reason_code = reason_code
-        self._decide(REJECTED)
+        self._decide(REJECTED, reason_code)
 
     def leave(self) -> None:
         """The message has not been dealt with: it stays with the Server, which sends it again later."""
@@ -114,19 +117,34 @@ class Received:
 
     # What subscribers count
 
-    def is_for(self, subscribers: int) -> None:
-        """So many subscribers have it."""
-        self._undecided = subscribers
+    @property
+    def size(self) -> int:
+        """How many bytes it counts for while it waits."""
+        return self.publish.size + OVERHEAD
 
-    def _decide(self, verdict: int) -> None:
-        if self._undecided == 0:
+    def shares(self, subscribers: int) -> list[Received]:
+        """One for each of several subscribers, so that nobody can speak for another."""
+        self._undecided = subscribers
+        shares: list[Received] = []
+        for _ in range(subscribers):
+            share = Received(self.publish, self._flow)
+            share._whole = self
+            shares.append(share)
+        return shares
+
+    def _decide(self, verdict: int, reason_code: int = 0) -> None:
+        if self.is_settled:
             return
         self._undecided -= 1
         self.verdict = max(self.verdict, verdict)
-        if self._undecided == 0:
-            self.is_settled = True
-            if self.publish.qos:
-                self._flow.settled(self)
+        self.reason_code = self.reason_code or reason_code
+        if self._undecided:
+            return
+        self.is_settled = True
+        if self._whole is not None:
+            self._whole._decide(verdict, reason_code)
+        elif self.publish.qos:
+            self._flow.settled(self)
 
     def __repr__(self) -> str:
         return f"<Received {self.topic_name!r} qos {self.qos}, {self.publish.payload_size} bytes>"

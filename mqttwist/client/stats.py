@@ -8,7 +8,7 @@ class ClientStats:
 
     __slots__ = (
         "connections", "dropped", "handler_errors", "messages_held", "refused_connections", "rejected",
-        "sessions_lost", "unclaimed",
+        "sessions_lost", "starts_over", "unclaimed",
     )  # fmt: skip
 
     connections: int  # that the Server has accepted
@@ -19,6 +19,7 @@ class ClientStats:
     handler_errors: int  # handlers that have failed
     rejected: int  # messages of ours that the Server has refused
     messages_held: int  # how often reading stopped because too much waited for the application
+    starts_over: int  # connections that we ended because too many of their messages were left to the Server
 
     def __init__(self) -> None:
         self.connections = 0
@@ -29,3 +30,4 @@ class ClientStats:
         self.handler_errors = 0
         self.rejected = 0
         self.messages_held = 0
+        self.starts_over = 0

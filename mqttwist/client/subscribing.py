@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from mqttwist.client.errors import ClientError, NotDelivered, SubscribeRefused
+from mqttwist.client.errors import ClientError, NotDelivered, NotSupportedByServer, SubscribeRefused
 from mqttwist.client.requests import OnUnsubscribed, Request
 from mqttwist.client.subscriptions import (
     ASKED,
@@ -27,27 +28,32 @@ if TYPE_CHECKING:
     from mqttwist.client.connection import ClientConnection
 
 BATCH: Final = 100  # Topic Filters in one packet
+REQUESTS_LIMIT: Final = 1_000  # that wait for their answers; what else is to be asked waits for them
 SEND_IF_NEW: Final = 1  # Retain Handling
 
 
 class Subscribing:
     """`answers` are calls that tell the application what has been answered, to be made after the turn."""
 
-    __slots__ = ("_client", "_connection", "_unsubscribes", "answers", "subscriptions")
+    __slots__ = (
+        "_client", "_connection", "_to_ask", "_to_end", "_unsubscribes", "answers", "subscriptions",
+    )  # fmt: skip
 
     subscriptions: Subscriptions
     answers: deque[Callable[[], object]]
     _client: Client
     _connection: ClientConnection | None
-    _unsubscribes: dict[
-        str, list[OnUnsubscribed]
-    ]  # by filter: the Server is to be told, and who waits for it
+    _to_ask: dict[FilterSubscription, None]  # in this order
+    _to_end: dict[str, None]
+    _unsubscribes: dict[str, list[OnUnsubscribed]]  # what the Server is to forget, and who waits for that
 
     def __init__(self, client: Client) -> None:
         self.subscriptions = Subscriptions()
         self.answers = deque()
         self._client = client
         self._connection = None
+        self._to_ask = {}
+        self._to_end = {}
         self._unsubscribes = {}
 
     # Connections
@@ -59,12 +65,17 @@ class Subscribing:
         messages are not to come once more.
         """
         self._connection = connection
-        if is_present and self._unsubscribes:
-            self._send_unsubscribes(list(self._unsubscribes))
-        elif self._unsubscribes:
-            self._forget_unsubscribes(list(self._unsubscribes))
-        wanted = [one for one in self.subscriptions.by_filter.values() if one.state == UNKNOWN]
-        self._ask(wanted, is_present)
+        wanted = self.subscriptions.by_filter
+        for topic_filter in list(self._unsubscribes):
+            if is_present and topic_filter not in wanted:
+                self._to_end[topic_filter] = None
+            else:
+                self._forget_unsubscribe(topic_filter)
+        for subscription in wanted.values():
+            if subscription.state == UNKNOWN:
+                subscription.may_be_known = is_present
+                self._to_ask[subscription] = None
+        self._send()
 
     def connection_lost(self) -> None:
         """What was asked and not answered is asked again on the next connection."""
@@ -73,6 +84,8 @@ class Subscribing:
             for subscription, subscribers in zip(request.subscriptions, request.subscribers, strict=True):
                 subscription.waiting = subscribers + subscription.waiting
         self._client.outgoing.requests.clear()
+        self._to_ask.clear()
+        self._to_end.clear()
         self.subscriptions.connection_lost()
 
     def session_lost(self) -> None:
@@ -99,62 +112,70 @@ class Subscribing:
         subscription.subscribers.append(subscriber)
         subscription.waiting.append(subscriber)
         subscription.state = UNKNOWN
-        if options.topic_filter in self._unsubscribes and connection is None:
-            self._forget_unsubscribes([options.topic_filter])
-        self._ask([subscription], False)
+        subscription.may_be_known = False
+        if connection is None:
+            self._forget_unsubscribe(options.topic_filter)
+        else:
+            if options.topic_filter in self._to_end:
+                del self._to_end[options.topic_filter]
+                self._forget_unsubscribe(options.topic_filter)
+            self._to_ask[subscription] = None
+            self._send()
         return subscriber
 
-    def _ask(self, subscriptions: list[FilterSubscription], may_be_known: bool) -> None:
-        """Send SUBSCRIBE: one for each filter where it has an identifier, else one for many."""
+    def _send(self) -> None:
+        """Send what is to be sent, UNSUBSCRIBE first, as long as not too much is to be answered."""
         connection = self._connection
-        if connection is None or not subscriptions:
-            return
-        allowed = [one for one in subscriptions if not self._is_refused(connection, one)]
-        size = 1 if connection.limits.identifiers_available else BATCH
-        for start in range(0, len(allowed), size):
-            self._send_subscribe(connection, allowed[start : start + size], may_be_known)
+        requests = self._client.outgoing.requests
+        while connection is not None and self._to_end and len(requests) < REQUESTS_LIMIT:
+            batch = list(islice(self._to_end, BATCH))
+            for topic_filter in batch:
+                del self._to_end[topic_filter]
+            self._send_unsubscribe(connection, batch)
+        while connection is not None and self._to_ask and len(requests) < REQUESTS_LIMIT:
+            # In MQTT 5.0 a packet has one Subscription Identifier, and each filter one of its own.
+            wanted = list(islice(self._to_ask, 1 if connection.limits.identifiers_available else BATCH))
+            for subscription in wanted:
+                del self._to_ask[subscription]
+            allowed = [one for one in wanted if not self._is_refused(connection, one)]
+            if allowed:
+                self._send_subscribe(connection, allowed)
 
     def _is_refused(self, connection: ClientConnection, subscription: FilterSubscription) -> bool:
         """Whether the Server has said that it does not do this; then it is not asked."""
         refusal = connection.limits.refusal_of_subscribe(subscription.options)
         if refusal is not None:
-            self._answer_all(subscription, refusal)
+            self._refuse(subscription, refusal)
         return refusal is not None
 
-    def _send_subscribe(
-        self, connection: ClientConnection, subscriptions: list[FilterSubscription], may_be_known: bool
-    ) -> None:
+    def _send_subscribe(self, connection: ClientConnection, subscriptions: list[FilterSubscription]) -> None:
         packet_id = self._client.outgoing.new_packet_id()
         properties: Properties | None = None
         if connection.limits.identifiers_available:
             properties = Properties(subscription_identifiers=(subscriptions[0].identifier,))
-        options = [_asked(one.options, may_be_known, connection.version) for one in subscriptions]
+        options = [_asked(one, connection.version) for one in subscriptions]
         encoded = Subscribe(packet_id, options, properties).encode(connection.version)
         if len(encoded) > connection.peer_maximum_packet_size:  # [MQTT-3.2.2-15]
-            self._split(connection, subscriptions, may_be_known)
+            self._split(connection, subscriptions)
             return
         request = self._client.outgoing.requests[packet_id] = Request()
         for subscription in subscriptions:
             subscription.state = ASKED
+            subscription.asked += 1
             request.subscriptions.append(subscription)
             request.subscribers.append(subscription.waiting)
             subscription.waiting = []
         connection.send(encoded)
         connection.metrics.others_sent += 1
 
-    def _split(
-        self, connection: ClientConnection, subscriptions: list[FilterSubscription], may_be_known: bool
-    ) -> None:
+    def _split(self, connection: ClientConnection, subscriptions: list[FilterSubscription]) -> None:
         """The packet is larger than the Server takes."""
         if len(subscriptions) == 1:
-            size = connection.peer_maximum_packet_size
-            self._answer_all(
-                subscriptions[0], ClientError(f"SUBSCRIBE is larger than the Server takes, {size} bytes")
-            )
+            self._refuse(subscriptions[0], _too_large(connection, "SUBSCRIBE"))
             return
         half = len(subscriptions) // 2
-        self._send_subscribe(connection, subscriptions[:half], may_be_known)
-        self._send_subscribe(connection, subscriptions[half:], may_be_known)
+        self._send_subscribe(connection, subscriptions[:half])
+        self._send_subscribe(connection, subscriptions[half:])
 
     def suback_received(self, packet: SubAck) -> None:
         """Raises `ProtocolError` for an answer to nothing, or with the wrong number of Reason Codes."""
@@ -164,17 +185,24 @@ class Subscribing:
                 f"SUBACK has {len(packet.reason_codes)} Reason Codes for {len(request.subscriptions)} filters"
             )
             raise ProtocolError(0x82, text, "MQTT-3.8.4-6")
-        for subscription, subscribers, code in zip(
+        for subscription, asking, code in zip(
             request.subscriptions, request.subscribers, packet.reason_codes, strict=True
         ):
+            subscribers = asking
             error: ClientError | None = None
-            if code >= 0x80:
+            subscription.asked -= 1
+            is_last = not subscription.asked and subscription not in self._to_ask
+            if code < 0x80:
+                subscription.granted_qos = code
+            else:
                 error = _refusal(code, packet.properties)
-            if subscription.state == ASKED:  # else it is asked once more, or given up
-                subscription.state = GRANTED if error is None else UNKNOWN
-                subscription.granted_qos = code if error is None else -1
+                if is_last and subscription.granted_qos < 0:  # there is nothing from before: it is all over
+                    subscribers = list(subscription.subscribers)
+            if is_last:
+                subscription.state = GRANTED
             for subscriber in subscribers:
                 self._answer(subscriber, error)
+        self._send()
 
     def _take(self, packet_id: int, is_subscribe: bool, name: str) -> Request:
         requests = self._client.outgoing.requests
@@ -184,18 +212,20 @@ class Subscribing:
         del requests[packet_id]
         return request
 
-    def _answer_all(self, subscription: FilterSubscription, error: ClientError) -> None:
-        subscribers, subscription.waiting = subscription.waiting, []
-        for subscriber in subscribers:
+    def _refuse(self, subscription: FilterSubscription, error: ClientError) -> None:
+        """It can't be asked of this Server."""
+        subscription.waiting = []
+        for subscriber in list(subscription.subscribers):
             self._answer(subscriber, error)
 
     def _answer(self, subscriber: Subscriber, error: ClientError | None) -> None:
-        """Tell who waits; a subscription that was refused is none."""
+        """Tell who waits; a subscription that was refused, be it after a reconnection, is none."""
         if error is not None and subscriber.is_open:
             self._leave(subscriber)
         on_answer = subscriber.on_answer
         if on_answer is not None:
-            subscriber.on_answer = None
+            if error is not None:
+                subscriber.on_answer = None
             self.answers.append(lambda: on_answer(subscriber, error))
 
     def _leave(self, subscriber: Subscriber) -> None:
@@ -204,6 +234,7 @@ class Subscribing:
         subscription.subscribers = [one for one in subscription.subscribers if one is not subscriber]
         if not subscription.subscribers:
             self.subscriptions.remove(subscription)
+            self._to_ask.pop(subscription, None)
 
     # Unsubscribing
 
@@ -213,30 +244,34 @@ class Subscribing:
             self._tell(on_end, None)
             return
         topic_filter = subscriber.topic_filter
-        was_known = subscriber.subscription.state != UNKNOWN or self._connection is None
         subscriber.on_answer = None
         self._leave(subscriber)
-        if topic_filter in self.subscriptions.by_filter or not was_known:
+        if topic_filter in self.subscriptions.by_filter:  # others use it
             self._tell(on_end, None)
             return
-        self._unsubscribes.setdefault(topic_filter, [])
+        waiting = self._unsubscribes.setdefault(topic_filter, [])
         if self._connection is None:  # what is to be told is told when there is a session to tell it to
             self._tell(on_end, None)
             return
         if on_end is not None:
-            self._unsubscribes[topic_filter].append(on_end)
-        self._send_unsubscribes([topic_filter])
+            waiting.append(on_end)
+        self._to_end[topic_filter] = None
+        self._send()
 
-    def _send_unsubscribes(self, topic_filters: list[str]) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        for start in range(0, len(topic_filters), BATCH):
-            batch = topic_filters[start : start + BATCH]
-            packet_id = self._client.outgoing.new_packet_id()
+    def _send_unsubscribe(self, connection: ClientConnection, topic_filters: list[str]) -> None:
+        packet_id = self._client.outgoing.new_packet_id()
+        encoded = Unsubscribe(packet_id, topic_filters).encode(connection.version)
+        if len(encoded) <= connection.peer_maximum_packet_size:  # [MQTT-3.2.2-15]
             request = self._client.outgoing.requests[packet_id] = Request()
-            request.topic_filters = batch
-            connection.send_packet(Unsubscribe(packet_id, batch))
+            request.topic_filters = topic_filters
+            connection.send(encoded)
+            connection.metrics.others_sent += 1
+        elif len(topic_filters) > 1:
+            half = len(topic_filters) // 2
+            self._send_unsubscribe(connection, topic_filters[:half])
+            self._send_unsubscribe(connection, topic_filters[half:])
+        else:
+            self._end_unsubscribe(topic_filters[0], _too_large(connection, "UNSUBSCRIBE"))
 
     def unsuback_received(self, packet: UnsubAck) -> None:
         """Raises `ProtocolError` for an answer to nothing, or with the wrong number of Reason Codes."""
@@ -246,15 +281,16 @@ class Subscribing:
             text = f"UNSUBACK has {len(codes)} Reason Codes for {len(request.topic_filters)} filters"
             raise ProtocolError(0x82, text, "MQTT-3.11.3-1")
         for topic_filter, code in zip(request.topic_filters, codes, strict=True):
-            error = _refusal(code, packet.properties) if code >= 0x80 else None
-            for on_end in self._unsubscribes.pop(topic_filter, []):
-                self._tell(on_end, error)
+            self._end_unsubscribe(topic_filter, _refusal(code, packet.properties) if code >= 0x80 else None)
+        self._send()
 
-    def _forget_unsubscribes(self, topic_filters: list[str]) -> None:
+    def _end_unsubscribe(self, topic_filter: str, error: ClientError | None) -> None:
+        for on_end in self._unsubscribes.pop(topic_filter, []):
+            self._tell(on_end, error)
+
+    def _forget_unsubscribe(self, topic_filter: str) -> None:
         """The Server need not be told."""
-        for topic_filter in topic_filters:
-            for on_end in self._unsubscribes.pop(topic_filter, []):
-                self._tell(on_end, None)
+        self._end_unsubscribe(topic_filter, None)
 
     def _tell(self, on_end: OnUnsubscribed | None, error: ClientError | None) -> None:
         if on_end is not None:
@@ -268,20 +304,30 @@ class Subscribing:
                 on_answer, subscriber.on_answer = subscriber.on_answer, None
                 if on_answer is not None:
                     self._give_up(on_answer, subscriber, cause)
-        self._forget_unsubscribes(list(self._unsubscribes))
+        for topic_filter in list(self._unsubscribes):
+            for on_end in self._unsubscribes[topic_filter]:
+                self._tell(on_end, None)
+            self._unsubscribes[topic_filter] = []
 
     def _give_up(self, on_answer: OnAnswer, subscriber: Subscriber, cause: str) -> None:
         error = NotDelivered(cause, False)
         self.answers.append(lambda: on_answer(subscriber, error))
 
 
-def _asked(options: SubscriptionOptions, may_be_known: bool, version: int) -> SubscriptionOptions:
+def _asked(subscription: FilterSubscription, version: int) -> SubscriptionOptions:
     """What is asked of the Server: with Retain Handling 1 of one that may have the subscription already."""
-    if not may_be_known or version != MQTT_5 or options.retain_handling:
+    options = subscription.options
+    if not subscription.may_be_known or version != MQTT_5 or options.retain_handling:
         return options
     return SubscriptionOptions(
         options.topic_filter, options.qos, options.no_local, options.retain_as_published, SEND_IF_NEW
     )
+
+
+def _too_large(connection: ClientConnection, name: str) -> ClientError:
+    size = connection.peer_maximum_packet_size
+    text = f"{name} would be larger than the Server takes, {size:,} bytes"
+    return NotSupportedByServer("Maximum Packet Size", text)
 
 
 def _refusal(code: int, properties: Properties | None) -> SubscribeRefused:

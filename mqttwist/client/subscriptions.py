@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HIGHEST_IDENTIFIER: Final = 268_435_455
 ROUTES_LIMIT: Final = 10_000  # Topic Names whose filters are remembered
+ROUTE_NAME_LIMIT: Final = 256  # characters; a longer name is not remembered
 
 # What the Server knows of a filter.
 UNKNOWN: Final = 0
@@ -36,9 +37,10 @@ class Subscriber:
     """One use of a subscription: messages wait here until `next` takes them.
 
     `wake` is called when there is something to take, after the turn in which it came. `on_answer` is called
-    with what the Server has answered: an error, or None. Of QoS 0 at most `buffer` messages wait; then the
-    oldest is dropped and counted in `dropped`. Messages of QoS 1 and 2 wait unacknowledged, so the Server's
-    Receive Maximum bounds them.
+    with what the Server has answered: an error, or None. An error may still come after None, when the Server
+    has lost the session and does not grant the subscription once more. Of QoS 0 at most `buffer` messages
+    wait; then the oldest is dropped and counted in `dropped`. Messages of QoS 1 and 2 wait unacknowledged, so
+    the Server's Receive Maximum bounds them.
     """
 
     __slots__ = (
@@ -93,7 +95,7 @@ class Subscriber:
         if received.publish.qos == 0 and len(self._waiting) >= self.buffer:
             self._drop_oldest()
         self._waiting.append(received)
-        self._client.holds(received.publish.size)
+        self._client.holds(received.size)
         self.rouse()
 
     def rouse(self) -> None:
@@ -116,7 +118,7 @@ class Subscriber:
         if not self._waiting:
             return None
         received = self._waiting.popleft()
-        self._client.holds(-received.publish.size)
+        self._client.holds(-received.size)
         return received
 
     def close(self) -> None:
@@ -129,12 +131,17 @@ class Subscriber:
 class FilterSubscription:
     """A Topic Filter, what the Server knows of it, and who uses it."""
 
-    __slots__ = ("granted_qos", "identifier", "options", "pattern", "state", "subscribers", "waiting")
+    __slots__ = (
+        "asked", "granted_qos", "identifier", "may_be_known", "options", "pattern", "state", "subscribers",
+        "waiting",
+    )  # fmt: skip
 
     options: SubscriptionOptions  # as they were asked for last
     identifier: int
     pattern: str  # the filter without $share and ShareName
     state: int
+    asked: int  # how many SUBSCRIBE are not answered
+    may_be_known: bool  # whether the Server may have it already, from a process before this one
     granted_qos: int
     subscribers: list[Subscriber]
     waiting: list[Subscriber]  # those that have not been answered
@@ -144,6 +151,8 @@ class FilterSubscription:
         self.identifier = identifier
         self.pattern = split_share(options.topic_filter)[1]
         self.state = UNKNOWN
+        self.asked = 0
+        self.may_be_known = False
         self.granted_qos = -1
         self.subscribers = []
         self.waiting = []
@@ -220,7 +229,8 @@ class Subscriptions:
             route = [one for one in self.by_filter.values() if matches(one.pattern, topic_name)]
             if len(self._routes) >= ROUTES_LIMIT:
                 self._routes.clear()
-            self._routes[topic_name] = route
+            if len(topic_name) <= ROUTE_NAME_LIMIT:
+                self._routes[topic_name] = route
         return route
 
     def forget_server(self) -> None:
@@ -232,5 +242,6 @@ class Subscriptions:
     def connection_lost(self) -> None:
         """What was asked and not answered is to be asked again."""
         for subscription in self.by_filter.values():
+            subscription.asked = 0
             if subscription.state == ASKED:
                 subscription.state = UNKNOWN

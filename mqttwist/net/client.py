@@ -217,7 +217,7 @@ class MQTTClient(FrontClient, Service):
     # Connecting
 
     def attempt_ended(self, error: ClientError) -> None:
-        if not self._retry.is_fatal(error) or not self.running:
+        if not self._retry.is_fatal(error) or not self.running or self.core.has_another_version:
             return
         self._service.stopService()
         self.give_up(error)

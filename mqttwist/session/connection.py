@@ -315,6 +315,11 @@ class Connection:
         return self._reading_paused & READING_TOO_FAST != 0
 
     @property
+    def reading_is_held(self) -> bool:
+        """Whether nothing is read from the peer because too much waits for the application."""
+        return self._reading_paused & READING_HELD != 0
+
+    @property
     def reading_is_paused(self) -> bool:
         """Whether nothing is read from the peer."""
         return self._reading_paused != 0
