@@ -43,7 +43,6 @@ from mqttwist.wire.packet import MQTT_3_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
 from mqttwist.wire.subscribe import SubAck, SubscriptionOptions, UnsubAck
-from mqttwist.wire.topics import check_topic_filter
 
 OUTBOX_LIMIT: Final = 1024  # pieces that gather before they are written without waiting for the turn's end
 ROUNDS_LIMIT: Final = 100  # of one `settle`: who publishes whenever something was published must not hang us
@@ -364,10 +363,10 @@ class Client:
     ) -> Subscriber:
         """Use a subscription, which the Server is asked for as soon as there is a connection.
 
-        Raises `ValueError` for a Topic Filter that is none and for options that another use of it does not
-        have, `NotSupportedByServer`, and `NeedsMQTT5`.
+        Raises `ValueError` for a Topic Filter that is none, for options that can't be and for those that
+        another use of it does not have, `NotSupportedByServer`, and `NeedsMQTT5`.
         """
-        check_topic_filter(options.topic_filter, self.settings.versions[0])
+        options.encode(self.settings.versions[0])  # ValueError for what SUBSCRIBE can't say
         if self.settings.versions[0] != MQTT_5 and options.as_byte != options.qos:
             raise NeedsMQTT5("No Local, Retain As Published or Retain Handling")
         self.turn.begin()

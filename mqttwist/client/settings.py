@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mqttwist.session.session import NEVER
-from mqttwist.wire.connect import Will
+from mqttwist.wire.connect import Connect, Will
 from mqttwist.wire.datatypes import encode_string
 from mqttwist.wire.decoder import LARGEST_PACKET
 from mqttwist.wire.packet import MQTT_3_1, MQTT_3_1_1, MQTT_5
@@ -82,6 +82,8 @@ class ClientSettings:
         _check_seconds("retry_interval", self.retry_interval, 0.0)
         _check_seconds("connect_timeout", self.connect_timeout, 0.001)
         _check_seconds("ping_timeout", self.ping_timeout, 0.001)
+        if self.will is not None:
+            Connect("", self.versions[0], will=self.will).encode()
         _check_choice("when_full", self.when_full, WHEN_FULL)
         _check_choice("on_session_loss", self.on_session_loss, ON_SESSION_LOSS)
         if not self.client_id and self.session_expiry_interval and self.versions[0] != MQTT_5:

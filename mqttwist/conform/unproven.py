@@ -1,7 +1,4 @@
-"""Statements that bind a Server and that no check proves, and the reason of each.
-
-What binds clients only needs no reason: it is open until this project has a client.
-"""
+"""Statements that no check of the broker proves, nor a test of the client, and the reason of each."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ from typing import Final
 from mqttwist.wire.packet import MQTT_3_1_1, MQTT_5
 
 _NO_AUTH: Final = "Binds who sends AUTH: the broker has no enhanced authentication, and sends none."
-_NO_WEBSOCKET: Final = "Binds who speaks MQTT over WebSocket: the broker does not."
+_NO_WEBSOCKET: Final = "Binds who speaks MQTT over WebSocket: broker and client do not."
 
-# What is left to the Server, and this one does not have.
+# What is left to who implements it, and is not here.
 UNSUPPORTED: Final[dict[int, dict[str, str]]] = {
     MQTT_5: {
         "MQTT-3.15.2-2": _NO_AUTH,
@@ -20,11 +17,13 @@ UNSUPPORTED: Final[dict[int, dict[str, str]]] = {
         "MQTT-4.12.0-2": _NO_AUTH,
         "MQTT-6.0.0-1": _NO_WEBSOCKET,
         "MQTT-6.0.0-2": _NO_WEBSOCKET,
+        "MQTT-6.0.0-3": _NO_WEBSOCKET,
         "MQTT-6.0.0-4": _NO_WEBSOCKET,
     },
     MQTT_3_1_1: {
         "MQTT-6.0.0-1": _NO_WEBSOCKET,
         "MQTT-6.0.0-2": _NO_WEBSOCKET,
+        "MQTT-6.0.0-3": _NO_WEBSOCKET,
         "MQTT-6.0.0-4": _NO_WEBSOCKET,
         "MQTT-7.0.0-1": "Binds who makes connections to other Servers: the broker makes none.",
     },

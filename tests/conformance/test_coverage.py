@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.conform.page import FAILED, MISSING, page
+from mqttwist.conform.proofs import proofs
 from mqttwist.conform.registry import checks
 from mqttwist.conform.statements import VERSION_NAMES, identifiers, statements
 from mqttwist.conform.unproven import UNSUPPORTED, UNTESTABLE
+from tests.client.statements import rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
@@ -19,20 +22,29 @@ class CoverageTests(SynchronousTestCase):
         return {identifier for check in checks(version) for identifier in check.statements}
 
     def test_every_statement(self) -> None:
-        """A statement that binds the Server has a check, or a reason why not."""
+        """A statement has a check or a reason why not, and one that binds clients only a test of ours."""
         for version in VERSION_NAMES:
-            covered = self.proven(version) | UNSUPPORTED[version].keys() | UNTESTABLE[version].keys()
+            reasons = UNSUPPORTED[version].keys() | UNTESTABLE[version].keys()
+            covered = self.proven(version) | reasons
+            by_client = {one.statement for one in proofs() if one.version == version}
             for statement in statements(version):
-                if statement.binds != "client":
-                    self.assertIn(statement.identifier, covered, f"{statement} has neither check nor reason")
+                proven = covered if statement.binds != "client" else reasons | by_client
+                self.assertIn(statement.identifier, proven, f"{statement} has neither check nor reason")
+
+    def test_client(self) -> None:
+        """The tests of the client name statements that exist, and the table says what they say."""
+        said = "run: python -m tests.client.statements > mqttwist/conform/client.tsv"
+        self.assertEqual([astuple(one) for one in proofs()], sorted(rows()), said)
+        for proof in proofs():
+            self.assertIn(proof.statement, identifiers(proof.version), proof.test)
+            self.assertRegex(proof.sentence, r"\A[A-Z0-9].*[^.]\.\Z", proof.test)
 
     def test_reasons(self) -> None:
-        """A reason why not, one, is given for statements that exist, bind Servers, and have no check."""
+        """A reason why not, one, is given for statements that exist and have no check."""
         for version in VERSION_NAMES:
             self.assertEqual(UNSUPPORTED[version].keys() & UNTESTABLE[version].keys(), set())
             given = UNSUPPORTED[version] | UNTESTABLE[version]
-            bind = {one.identifier for one in statements(version) if one.binds != "client"}
-            self.assertEqual(given.keys() - bind, set())
+            self.assertEqual(given.keys() - identifiers(version), set())
             self.assertEqual(given.keys() & self.proven(version), set())
             self.assertTrue(all(given.values()))
 
