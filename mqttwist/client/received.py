@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from mqttwist.wire.enums import ReasonCode
+from mqttwist.wire.packet import PUBACK
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
+from mqttwist.wire.reasons import REASON_CODES
 
 if TYPE_CHECKING:
     from mqttwist.client.incoming import ClientIncoming
@@ -105,10 +107,10 @@ class Received:
         """The message is not accepted, and is not to come again: PUBACK or PUBREC with `reason_code`.
 
         Before MQTT 5.0 there is no way to say so, and it is acknowledged. Raises `ValueError` for a Reason
-        Code below 0x80.
+        Code that is below 0x80, or not one of PUBACK and PUBREC (3.4.2.1).
         """
-        if not 0x80 <= reason_code <= 0xFF:
-            raise ValueError(f"0x{reason_code:02X} is no Reason Code of an error")
+        if reason_code < 0x80 or reason_code not in REASON_CODES[PUBACK]:
+            raise ValueError(f"0x{reason_code:02X} is no Reason Code of PUBACK that refuses")
         self._decide(REJECTED, reason_code)
 
     def leave(self) -> None:

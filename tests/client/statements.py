@@ -1,4 +1,4 @@
-"""Which normative statements the tests of the client prove: what stands in square brackets in their sentences.
+"""Which normative statements the tests of the client prove: what stands in brackets in their sentences.
 
 [MQTT-4.6.0-2] is a statement of MQTT 5.0, [3.1.1: MQTT-4.6.0-2] one of MQTT 3.1.1. After a change of them:
 

@@ -75,7 +75,8 @@ class PacketIdentifierTests(ClientTestCase):
 
 class ServerLimitTests(ClientTestCase):
     def test_receive_maximum(self) -> None:
-        """No more than the Receive Maximum of the Server are under way [MQTT-3.3.4-7] [MQTT-4.9.0-2]."""
+        """No more than the Receive Maximum of the Server are under way [MQTT-3.3.4-7] [MQTT-4.9.0-1]
+        [MQTT-4.9.0-2]."""
         server = self.connect(receive_maximum=2)
         for number in range(4):
             self.publish(b"%d" % number, 1 + number % 2)
@@ -204,7 +205,9 @@ class ServerLimitTests(ClientTestCase):
 class SendingAgainTests(ClientTestCase):
     def test_order(self) -> None:
         """What is sent again goes out in the order in which it went first [MQTT-4.6.0-1]
-        [3.1.1: MQTT-4.6.0-1] [MQTT-4.4.0-1] [MQTT-3.3.1-1]."""
+        [3.1.1: MQTT-4.6.0-1] [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-3.1.2-23] [MQTT-4.1.0-1] [MQTT-4.3.2-3]
+        [MQTT-4.3.3-3] [MQTT-4.3.3-4] [MQTT-4.3.3-5] [MQTT-4.3.3-6] [3.1.1: MQTT-3.1.2-4]
+        [3.1.1: MQTT-3.3.1-1] [3.1.1: MQTT-4.1.0-1] [3.1.1: MQTT-4.1.0-2] [3.1.1: MQTT-4.4.0-1]."""
         for version in VERSIONS:
             self.make_client(versions=(version,), session_expiry_interval=100, retry_interval=0)
             server = self.connect()

@@ -79,7 +79,8 @@ class StateTests(ClientTestCase):
         return server
 
     def test_every_packet_in_every_state(self) -> None:
-        """A legal packet leaves the connection open; any other ends it, in 5.0 after DISCONNECT with 0x82."""
+        """A legal packet leaves the connection open; any other ends it, in 5.0 after DISCONNECT with 0x82
+        [3.1.1: MQTT-4.8.0-1]."""
         for version in VERSIONS:
             for state in STATES:
                 if "authenticating" in state and version != MQTT_5:
@@ -115,21 +116,25 @@ class StateTests(ClientTestCase):
             self.assertEqual(server.take(), [])
 
     def test_wrong_flags(self) -> None:
-        """A fixed header with other flags than 2.1.3 lists ends the connection with 0x81 [MQTT-2.1.3-1]."""
+        """A fixed header with other flags than those listed ends the connection with 0x81 [MQTT-2.1.3-1]
+        [MQTT-3.6.1-1] [MQTT-3.14.1-1] [MQTT-3.15.1-1] [3.1.1: MQTT-2.2.2-2] [3.1.1: MQTT-3.6.1-1]."""
         for packet_type in range(16):
             for flags in range(16):
                 first = packet_type << 4 | flags
                 right = {3: flags, 6: 2, 8: 2, 10: 2}.get(packet_type, 0)
                 if packet_type and flags == right:
                     continue
-                with self.subTest(first=first):
-                    server = self.server_in("connected", MQTT_5)
-                    server.send_bytes(bytes((first, 0)))
-                    self.assertEqual(server.take(), [Disconnect(0x81)])
-                    self.assertTrue(server.is_closed)
+                for version in (MQTT_3_1_1, MQTT_5):
+                    with self.subTest(version=version, first=first):
+                        server = self.server_in("connected", version)
+                        server.send_bytes(bytes((first, 0)))
+                        self.assertEqual(server.take(), [Disconnect(0x81)] if version == MQTT_5 else [])
+                        self.assertTrue(server.is_closed)
 
     def test_malformed_packets(self) -> None:
-        """What can't be parsed ends the connection with 0x81, in 3.x without a word (4.13)."""
+        """What can't be parsed ends the connection with 0x81, in 3.x without a word [MQTT-1.5.4-1]
+        [MQTT-1.5.4-2] [MQTT-1.5.5-1] [MQTT-3.3.1-2] [MQTT-3.3.1-4] [3.1.1: MQTT-1.5.3-1]
+        [3.1.1: MQTT-1.5.3-2] [3.1.1: MQTT-3.3.1-2] [3.1.1: MQTT-3.3.1-4] [3.1.1: MQTT-4.8.0-1]."""
         malformed = [
             b"\x30\x04\x00\x02a\x00",  # U+0000 in the Topic Name [MQTT-1.5.4-2]
             b"\x30\x05\x00\x03\xed\xa0\x80",  # a surrogate [MQTT-1.5.4-1]
@@ -150,7 +155,8 @@ class StateTests(ClientTestCase):
                     self.assertTrue(server.is_closed)
 
     def test_protocol_errors(self) -> None:
-        """What must not be said ends the connection, in 5.0 with the Reason Code of the fault (4.13)."""
+        """What must not be said ends the connection with the Reason Code of the fault [MQTT-3.3.2-2]
+        [MQTT-3.3.2-8] [MQTT-3.4.2-1]."""
         known = Publish("", b"x")
         known.topic_alias = 3
         high = Publish("t", b"x")
