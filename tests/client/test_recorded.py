@@ -161,13 +161,13 @@ class RecordedTests(ClientTestCase):
         """What is taken back, given up, dropped or refused leaves the disk as well."""
         ways: list[Callable[[], object]] = [
             lambda: self.client.withdraw(self.publish(b"x", 1)),
-            lambda: (self.publish(b"x", 2, deadline=5), setattr(self.time, "now", self.time.now + 6)),
+            lambda: self.publish(b"x", 2, deadline=5),
             lambda: [self.publish(b"x", 1) for _ in range(4)],
         ]
         for way in ways:
             self.make_client(queue_messages=2, when_full="drop-oldest")
             way()
-            self.client.tick()
+            self.advance(6)
             self.commit()
             self.assertLessEqual(len(self.disk.queued), 2)
             server = self.connect(maximum_qos=0)
