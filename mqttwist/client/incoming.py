@@ -5,6 +5,9 @@ ready waits for those before it. How many the Server sends meanwhile its Receive
 
 A connection that breaks takes no message away from the application. When the Server sends it again, under the
 same Packet Identifier, it is known, and gets the acknowledgement that the application has come to by then.
+It must be the same message, though: what would be lost is worse than what comes twice. Before MQTT 5.0 a
+Server may send a message again that we have acknowledged already, so there one of QoS 1 that is done with
+between connections is forgotten: it may not come again, and another may come in its place.
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from mqttwist.wire.publish import Publish
 class ClientIncoming(IncomingFlow):
     """What the Server has under way to us. `woken` is called when something is to be sent out of turn."""
 
-    __slots__ = ("_connection", "_under_way", "_waiting_1", "_waiting_2", "left", "woken")
+    __slots__ = ("_connection", "_under_way", "_version", "_waiting_1", "_waiting_2", "left", "woken")
 
     woken: Callable[[], object]
     left: int  # how many messages of this connection were left to the Server
     _connection: Connection | None
+    _version: int  # of the last connection
     _under_way: dict[int, Received]  # by Packet Identifier: with the application
     _waiting_1: deque[Received]  # of QoS 1, of this connection, in the order in which they came
     _waiting_2: deque[Received]
@@ -38,6 +42,7 @@ class ClientIncoming(IncomingFlow):
         self.woken = woken
         self.left = 0
         self._connection = None
+        self._version = MQTT_5
         self._under_way = {}
         self._waiting_1 = deque()
         self._waiting_2 = deque()
@@ -49,6 +54,7 @@ class ClientIncoming(IncomingFlow):
         self.attach(receive_maximum)
         self.left = 0
         self._connection = connection
+        self._version = connection.version
 
     def detach(self) -> None:
         """The connection is gone. What was left to the Server comes anew, as a message like others."""
@@ -90,7 +96,7 @@ class ClientIncoming(IncomingFlow):
             self._send(PUBREC, packet_id, 0)  # once more [MQTT-4.3.3-10]
             return None
         known = self._under_way.get(packet_id)
-        if known is not None and known.publish.qos == publish.qos and (publish.dup or publish.qos == 2):
+        if known is not None and _is_again(known.publish, publish):
             if not is_open:
                 self._came_again(known)
             return None
@@ -117,19 +123,21 @@ class ClientIncoming(IncomingFlow):
         packet_id = received.publish.packet_id
         if self._under_way.get(packet_id) is not received:
             return  # it belongs to a session that is over
-        if self._connection is None:
+        if self._connection is None or packet_id not in self._open:
             self._settled_offline(packet_id, received)
         else:
             self._advance(received.publish.qos)
             self.woken()
 
     def _settled_offline(self, packet_id: int, received: Received) -> None:
-        """Remember the verdict until the Server sends the message again."""
+        """Remember the verdict until the Server sends the message again on another connection."""
         if received.verdict == LEFT:
             del self._under_way[packet_id]
-        elif received.publish.qos == 2 and received.verdict == ACCEPTED:
+        elif received.publish.qos == 2 and (received.verdict == ACCEPTED or self._version != MQTT_5):
             del self._under_way[packet_id]
             self.received(packet_id)
+        elif self._version != MQTT_5:
+            del self._under_way[packet_id]
 
     def _advance(self, qos: int) -> None:
         """Acknowledge what can be, in its order."""
@@ -175,3 +183,13 @@ class ClientIncoming(IncomingFlow):
             connection.send(packet)
         else:
             connection.send_when_stored(packet, journal.latest_frame)
+
+
+def _is_again(known: Publish, publish: Publish) -> bool:
+    """Whether the Server has sent a message again, which we know."""
+    return (
+        known.qos == publish.qos
+        and (publish.dup or publish.qos == 2)
+        and known.topic_name == publish.topic_name
+        and known.payload == publish.payload
+    )

@@ -155,6 +155,38 @@ class AcknowledgementTests(ClientTestCase):
             received.ack()
         self.assertEqual(server.take(), [PubAck(1), PubRec(2)])
 
+    def test_another_message(self) -> None:
+        """Another message in the place of one that we know is no less a message, with DUP as well (4.3.2)."""
+        for version in VERSIONS:
+            for qos in (1, 2):
+                server = self.listening(version)
+                server.send(Publish("t", b"1", qos, packet_id=1))
+                server.hang_up()
+                server = self.connect(True)
+                server.take()
+                server.send(Publish("t", b"2", qos, packet_id=1, dup=True))
+                self.assertEqual(self.payloads, [b"1", b"2"])
+                self.received[1].ack()
+                self.received[0].ack()
+                self.assertEqual(server.take(), [PubAck(1) if qos == 1 else PubRec(1)])
+                self.assertEqual(self.client.incoming.with_application, 0)
+
+    def test_nothing_is_kept_for_nothing(self) -> None:
+        """Before MQTT 5.0 a message may come after its PUBACK: what is done in between is forgotten."""
+        for version in (MQTT_3_1, MQTT_3_1_1):
+            server = self.listening(version)
+            server.send(Publish("t", b"1", 1, packet_id=1))
+            server.hang_up()
+            self.received[0].ack()
+            self.assertEqual(self.client.incoming.with_application, 0)
+            server = self.connect(True)
+            server.take()
+            server.send(Publish("t", b"1", 1, packet_id=1, dup=True))
+            server.hang_up()
+            server = self.connect(True)
+            self.received[1].ack()  # too late for that connection, too early for this one
+            self.assertEqual(self.client.incoming.with_application, 0)
+
     def test_left(self) -> None:
         """What is left is not acknowledged, holds nothing up, and comes again as a message like others."""
         server = self.listening()

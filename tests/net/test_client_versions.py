@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -40,7 +42,7 @@ class VersionTests(SynchronousTestCase):
             self.assertEqual(len(servers.protocols), number + 1)
             protocol = servers.protocols[number]
             protocol.dataReceived(refusal)
-            protocol.connectionLost()
+            protocol.connectionLost(Failure(ConnectionDone()))
         clock.advance(1_000)
         self.assertEqual(len(servers.protocols), 3)
         self.failureResultOf(client.ready())
