@@ -4,7 +4,6 @@ class PumpTests(MQTTTestCase):
     def test_state(self) -> None:
         pump = Pump(self.client("pump-7"))
         self.broker.publish("cmd/pump-7", b"on")
-        self.broker.settle()
         self.assertEqual(self.broker.payloads("pump/7/state"), [b"running"])
 """
 

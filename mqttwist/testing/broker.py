@@ -64,6 +64,7 @@ class MemoryBroker:
         self.is_running = False
         self._login = login or accept_everybody
         self._records = records
+        self._is_settling = False
         self._refusals: list[tuple[int, str | None]] = []
         self._store = MemoryStore()
         self.start()
@@ -158,12 +159,15 @@ class MemoryBroker:
         retain: bool = False,
         properties: Properties | None = None,
     ) -> bool:
-        """Publish a message as the broker itself; False when nobody has subscribed.
+        """Publish a message as the broker itself, and let it arrive; False when nobody has subscribed.
 
-        `qos` 0..2. It is under way when this returns: `settle` and `advance` let it arrive. Raises
-        `ValueError` for what MQTT does not allow.
+        `qos` 0..2. Raises `ValueError` for what MQTT does not allow.
         """
-        return self.broker.publish(Message.create(topic_name, payload, qos, retain, properties))
+        message = Message.create(topic_name, payload, qos, retain, properties)
+        self.settle()
+        matched = self.broker.publish(message)
+        self.settle()
+        return matched
 
     def _wake(self) -> None:
         """A message is to be taken down, when the turn that brought it is over."""
@@ -189,8 +193,13 @@ class MemoryBroker:
     # Time
 
     def settle(self) -> None:
-        """Let happen what is to happen now. Raises `AssertionError` if that has no end."""
-        settle(self.clock)
+        """Let happen what is to happen now; harmless within that. Raises `AssertionError` if it has no end."""
+        if not self._is_settling:
+            self._is_settling = True
+            try:
+                settle(self.clock)
+            finally:
+                self._is_settling = False
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and all happen that is to happen meanwhile, each thing at its time."""
