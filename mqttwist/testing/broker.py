@@ -193,7 +193,7 @@ class MemoryBroker:
     # Time
 
     def settle(self) -> None:
-        """Let happen what is to happen now; harmless within that. Raises `AssertionError` if it has no end."""
+        """Let happen what is to happen now. Raises `AssertionError` if that has no end."""
         if not self._is_settling:
             self._is_settling = True
             try:
