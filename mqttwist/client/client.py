@@ -59,7 +59,7 @@ class Client:
     __slots__ = (
         "_authenticator", "_clean_next", "_held", "_held_before", "_is_awake", "_is_settling", "_owner",
         "_roused", "_was_accepted", "assigned_client_id", "connection", "deadlines", "drops",
-        "has_another_version", "incoming", "metrics", "outgoing", "session_expiry_interval", "settings",
+        "incoming", "metrics", "outgoing", "session_expiry_interval", "settings",
         "stats", "subscribing", "trace", "turn", "version", "wake",
     )  # fmt: skip
 
@@ -74,7 +74,6 @@ class Client:
     subscribing: Subscribing
     connection: ClientConnection | None  # the one there is, accepted or not
     version: int  # the protocol version that is spoken, or tried next
-    has_another_version: bool  # the Server has just refused one, and another is tried next
     assigned_client_id: str  # what the Server has called us; else ""
     session_expiry_interval: int  # seconds; what holds for the connection
     trace: Trace | None
@@ -111,7 +110,6 @@ class Client:
         self.subscribing = Subscribing(self)
         self.connection = None
         self.version = settings.versions[0]
-        self.has_another_version = False
         self.assigned_client_id = ""
         self.session_expiry_interval = settings.session_expiry_interval
         self.trace = trace
@@ -163,7 +161,6 @@ class Client:
         connection = ClientConnection(self, transport, peer, connect, self._authenticator, self.trace)
         encoded = connect.encode()
         self.connection = connection
-        self.has_another_version = False
         connection.send(encoded)
         self.metrics.others_sent += 1
         self.metrics.connections_opened += 1
@@ -257,7 +254,6 @@ class Client:
         at = versions.index(self.version)
         if reason_code == 0x84 and at + 1 < len(versions):
             self.version = versions[at + 1]
-            self.has_another_version = True
 
     def faulted(self, connection: ClientConnection, error: MQTTError) -> None:
         """The Server has broken the protocol; `ended` follows."""

@@ -20,6 +20,7 @@ from mqttwist.client.received import Received
 from mqttwist.client.settings import ClientSettings
 from mqttwist.client.stats import ClientStats
 from mqttwist.client.subscriptions import Subscriber
+from mqttwist.front.places import Places
 from mqttwist.front.published import Published, published
 from mqttwist.front.request import Requests
 from mqttwist.front.retry import Retry, words
@@ -79,6 +80,7 @@ class FrontClient:
         self._due_at = 0.0
         self._credentials: tuple[str | None, bytes | None] = (None, None)
         self._was_accepted = False  # the last connection was
+        self._last_version = self.core.version  # of the last attempt
         self.last_error: ClientError | None = None  # what the last connection has ended with
         self.on_connected: Callable[[ConnAck], object] | None = None
         self.on_disconnected: Callable[[ClientError], object] | None = None
@@ -343,6 +345,7 @@ class FrontClient:
         """A transport was made: CONNECT goes out, with what `credentials` have been answered."""
         username, password = self._credentials
         self.last_error = None
+        self._last_version = self.core.version
         connection = self.core.open(transport, peer, username, password)
         if self._tick_timer is None:
             self._tick_timer = self._shell.every(TICK, self._tick)
@@ -352,6 +355,33 @@ class FrontClient:
     def attempt_ended(self, error: ClientError) -> None:
         """A connection has ended, accepted or not: the shell decides whether and when there is another."""
         raise NotImplementedError
+
+    def is_the_end(self, error: ClientError) -> bool:
+        """Whether there is to be no other connection after one that has ended with `error`."""
+        return self._retry.is_fatal(error) and self.core.version == self._last_version
+
+    def next_attempt(self, places: Places[Any]) -> float:
+        """A connection, or an attempt, has ended: decide on the next one, that many seconds later."""
+        error = self.last_error or ConnectionEnded("no connection")
+        was_accepted, self._was_accepted = self._was_accepted, False
+        has_new_version = self.core.version != self._last_version
+        self._last_version = self.core.version
+        goes_elsewhere = self._is_redirected(error, places)
+        if not (was_accepted or has_new_version or goes_elsewhere):
+            places.move_on()
+        return self._retry.pause(error, has_new_version or goes_elsewhere)
+
+    def _is_redirected(self, error: ClientError, places: Places[Any]) -> bool:
+        """Whether we go where the Server has sent us."""
+        reference = self._retry.redirection(error)
+        if reference is None:
+            return False
+        try:
+            places.go_to(reference)
+        except ValueError as fault:
+            self._shell.warn("Not going to {reference!r}: {fault}", reference=reference, fault=words(fault))
+            return False
+        return True
 
     def connection_failed(self, error: BaseException, peer: str) -> None:
         """No transport could be made."""

@@ -18,6 +18,7 @@ _TAKEN_OVER: Final = 0x8E
 _LONGER: Final = frozenset({0x80, 0x81, 0x82, 0x83, 0x88, 0x89, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x9F})
 
 LONGER: Final = 5.0  # times the usual pause
+AT_ONCE: Final = 4  # attempts in a row without a pause: two Servers may send us to each other for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Retry:
         return error.server_reference.split()[0]
 
     def pause(self, error: BaseException, now_again: bool = False) -> float:
-        """How long to wait before the next attempt, in seconds; nothing with `now_again`."""
+        """How long to wait before the next attempt, in seconds; nothing with `now_again`, a few times."""
         lasted = self._connected_at is not None and (
             self._seconds() - self._connected_at >= self._reconnecting.stable
         )
@@ -108,7 +109,7 @@ class Retry:
         if lasted:
             self.failures = 0
         self.failures += 1
-        if now_again:
+        if now_again and self.failures <= AT_ONCE:
             return 0.0
         times = LONGER if _reason_code(error) in _LONGER else 1.0
         return self._reconnecting.pause(self.failures, self._chance(), times)

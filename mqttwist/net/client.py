@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from twisted.application.internet import ClientService
 from twisted.application.service import Service
@@ -16,41 +16,25 @@ from zope.interface import implementer
 from mqttwist.client.doors import Authenticator
 from mqttwist.client.errors import ClientError, ConnectionEnded
 from mqttwist.client.received import Received
-from mqttwist.client.settings import VERSIONS, ClientSettings
+from mqttwist.client.settings import ClientSettings
 from mqttwist.front.client import STOP_TIMEOUT, FrontClient
+from mqttwist.front.options import (
+    AskedCredential,
+    ClientOptions,
+    Credential,
+    as_password,
+    as_username,
+    versions,
+)
+from mqttwist.front.places import Places
 from mqttwist.front.published import Published
 from mqttwist.front.retry import Reconnecting, Retry
 from mqttwist.net.client_endpoint import Where, as_list, client_endpoint
 from mqttwist.net.client_protocol import MQTTClientFactory
 from mqttwist.net.client_shell import TwistedShell
 from mqttwist.session.connection import Trace
-from mqttwist.wire.connect import ConnAck, Will
+from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.properties import Properties
-
-Credential = str | bytes | None
-AskedCredential = Credential | Callable[[], Any]
-
-
-class ClientOptions(TypedDict, total=False):
-    """The keywords that are settings: see `ClientSettings`."""
-
-    client_id: str
-    clean_start: bool
-    keep_alive: int
-    session_expiry_interval: int
-    will: Will | None
-    properties: Properties | None
-    receive_maximum: int
-    maximum_packet_size: int
-    topic_alias_maximum: int
-    queue_messages: int
-    queue_bytes: int
-    when_full: str
-    hold_bytes: int
-    on_session_loss: str
-    retry_interval: float
-    connect_timeout: float
-    ping_timeout: float
 
 
 class MQTTClient(FrontClient, Service):
@@ -82,8 +66,6 @@ class MQTTClient(FrontClient, Service):
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor
-        if version not in VERSIONS:
-            raise ValueError(f"the version is {version!r}, not one of 5, '3.1.1', '3.1' and 'auto'")
         shell = TwistedShell(reactor)
         policy = Retry(
             reconnecting or Reconnecting(),
@@ -91,19 +73,20 @@ class MQTTClient(FrontClient, Service):
             asks_again=callable(username) or callable(password),
         )
         super().__init__(
-            ClientSettings(versions=VERSIONS[version], **settings), shell, policy, authenticator, trace
+            ClientSettings(versions=versions(version), **settings), shell, policy, authenticator, trace
         )
         self._reactor = reactor
-        self._places = [client_endpoint(reactor, one) for one in as_list(where)]
-        self._place = 0
-        self._detour: IStreamClientEndpoint | None = None
+        self._places: Places[IStreamClientEndpoint] = Places(
+            [client_endpoint(reactor, one) for one in as_list(where)],
+            lambda reference, sender: client_endpoint(reactor, reference),
+        )
         self._username = username
         self._password = password
         self._factory = MQTTClientFactory(self, reactor)
         self._service = ClientService(
             _Attempts(self),
             self._factory,
-            retryPolicy=lambda attempts: self._pause(),
+            retryPolicy=lambda attempts: self.next_attempt(self._places),
             clock=reactor,
         )
 
@@ -217,7 +200,7 @@ class MQTTClient(FrontClient, Service):
     # Connecting
 
     def attempt_ended(self, error: ClientError) -> None:
-        if not self._retry.is_fatal(error) or not self.running or self.core.has_another_version:
+        if not self.is_the_end(error) or not self.running:
             return
         self._service.stopService()
         self.give_up(error)
@@ -234,33 +217,18 @@ class MQTTClient(FrontClient, Service):
             return maybeDeferred(_value, self._password).addCallback(has_password, username)
 
         def has_password(password: Credential, username: Credential) -> None:
-            name = username.decode() if isinstance(username, bytes) else username
-            secret = password.encode() if isinstance(password, str) else password
-            self._credentials = (name, secret)
+            self._credentials = (as_username(username), as_password(password))
 
         return asked.addCallback(has_username)
 
     def _connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        detour, self._detour = self._detour, None
-        endpoint = detour or self._places[self._place]
-        self._last_place = endpoint
+        self._last_place = endpoint = self._places.take()
         return endpoint.connect(factory).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> Failure:
         self.connection_failed(failure.value or ConnectionEnded("no reason"), repr(self._last_place))
         self.last_error = ConnectionEnded(failure.getErrorMessage())
         return failure
-
-    def _pause(self) -> float:
-        """Decide what comes next, and how long it is to wait: an attempt or a connection has ended."""
-        error = self.last_error or ConnectionEnded("no connection")
-        was_accepted, self._was_accepted = self._was_accepted, False
-        reference = self._retry.redirection(error)
-        if reference is not None:
-            self._detour = client_endpoint(self._reactor, reference)
-        elif not was_accepted and not self.core.has_another_version:
-            self._place = (self._place + 1) % len(self._places)
-        return self._retry.pause(error, reference is not None or self.core.has_another_version)
 
 
 def _value(asked: AskedCredential) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-PORTS = {"mqtt": 1883, "mqtts": 8883}
+from mqttwist.front.places import address_of
+
 TIMEOUT = 30.0  # seconds that it may take to make a transport
 
 Where = str | IStreamClientEndpoint
@@ -42,18 +42,9 @@ def _is_host(where: str, kind: str) -> bool:
 
 
 def _from_url(reactor: Any, url: str) -> IStreamClientEndpoint:
-    parts = urlsplit(url)
-    port = PORTS.get(parts.scheme)
-    if port is None or not parts.hostname or parts.path not in ("", "/") or parts.query:
-        raise ValueError(
-            f"{url!r} is no address of an MQTT Server: mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
-        )
-    if parts.username is not None:
-        raise ValueError(
-            "user name and password do not belong into the address: there are arguments for them"
-        )
-    endpoint = HostnameEndpoint(reactor, parts.hostname, parts.port or port, timeout=TIMEOUT)
-    return _with_tls(endpoint, parts.hostname) if parts.scheme == "mqtts" else endpoint
+    host, port, is_tls = address_of(url)
+    endpoint = HostnameEndpoint(reactor, host, port, timeout=TIMEOUT)
+    return _with_tls(endpoint, host) if is_tls else endpoint
 
 
 def _with_tls(endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
@@ -66,10 +57,7 @@ def _with_tls(endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoi
 
 
 def as_list(where: Where | Iterable[Where]) -> list[Where]:
-    """One place or several, in the order in which they are tried. Raises `ValueError` for none."""
+    """One place or several, in the order in which they are tried."""
     if isinstance(where, str) or not isinstance(where, Iterable):
         return [where]
-    places = list(where)
-    if not places:
-        raise ValueError("there is no Server to connect to")
-    return places
+    return list(where)
