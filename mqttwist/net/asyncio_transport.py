@@ -7,7 +7,6 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -22,25 +21,9 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
-READ_SIZE = 65_536  # bytes
+from mqttwist.front.farewell import let_peer_talk
+
 NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER: throw away what was not sent yet, and reset the connection
-
-
-def let_peer_talk(tls: ssl.SSLObject) -> None:
-    """Have the farewell of TLS throw away what the peer still says before it answers.
-
-    Python's own asyncio takes that for an error and closes the socket at once; the peer, whose next words are
-    then answered by a reset, may never read what was written last.
-    """
-    unwrap = tls.unwrap
-
-    def unwrap_when_all_is_read() -> None:
-        with suppress(ssl.SSLError):  # there is no more, most often; what else it is, unwrap meets again
-            while tls.read(READ_SIZE):
-                pass
-        unwrap()
-
-    tls.unwrap = unwrap_when_all_is_read  # type: ignore[method-assign]
 
 
 def twisted_address(name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
