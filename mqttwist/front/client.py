@@ -449,10 +449,14 @@ class FrontClient:
             self._wake()
 
     def _guard(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call the program, and log what it raises."""
+        """Call the program, and log what it raises, or what the coroutine that it returns does."""
         try:
-            function(*arguments)
+            self._shell.follow(function(*arguments), self._has_failed)
         except Exception as error:
+            self._has_failed(error)
+
+    def _has_failed(self, error: BaseException | None) -> None:
+        if error is not None:
             self._shell.failure("Error in a function that was to be told", error)
 
     def _tick(self) -> None:

@@ -209,6 +209,7 @@ class IteratedSubscription(FrontSubscription):
     ) -> None:
         self._manual = manual
         self._at_hand: Received | None = None
+        self._unseen: Received | None = None  # whoever asked for it was cancelled before he got it
         self._asking: deque[Waiter[Received]] = deque()
         self._end: ClientError | None = None
         super().__init__(client, shell, options, buffer)
@@ -229,9 +230,13 @@ class IteratedSubscription(FrontSubscription):
             self._asking.remove(waiter)
 
     def _wake(self) -> None:
-        while self._asking and (received := self._subscriber.next()) is not None:
+        while self._asking and (received := self._take()) is not None:
             self._at_hand = received
             self._asking.popleft().succeed(received)
+
+    def _take(self) -> Received | None:
+        unseen, self._unseen = self._unseen, None
+        return unseen or self._subscriber.next()
 
     def _acknowledge(self) -> None:
         received, self._at_hand = self._at_hand, None
@@ -239,6 +244,9 @@ class IteratedSubscription(FrontSubscription):
             received.ack()
 
     def _closed(self) -> None:
+        if self._unseen is not None:
+            self._unseen.leave()
+            self._unseen = None
         self._end = self._answer if isinstance(self._answer, ClientError) else SubscriptionEnded()
         asking, self._asking = self._asking, deque()
         for waiter in asking:
@@ -252,6 +260,9 @@ class IteratedSubscription(FrontSubscription):
             received: Received = await self.next()
         except SubscriptionEnded:
             raise StopAsyncIteration from None
+        except BaseException:  # cancelled, perhaps when the message was on its way here
+            self._unseen, self._at_hand = self._at_hand, None
+            raise
         return received
 
     async def __aenter__(self) -> IteratedSubscription:
