@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypedDict, Unpack
+from dataclasses import replace
+from typing import Any, TypedDict, TypeVar, Unpack
+from weakref import WeakSet
 
 from mqttwist.client.client import Client
 from mqttwist.client.connection import ClientConnection
@@ -25,7 +27,13 @@ from mqttwist.front.published import Published, published
 from mqttwist.front.request import Requests
 from mqttwist.front.retry import Retry, words
 from mqttwist.front.shell import Shell, Timer, Waiter
-from mqttwist.front.subscription import CallingSubscription, Calls, Function, IteratedSubscription
+from mqttwist.front.subscription import (
+    CallingSubscription,
+    Calls,
+    Function,
+    IteratedSubscription,
+    SubscriptionEnded,
+)
 from mqttwist.session.connection import Trace, Transport
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.message import Message
@@ -42,6 +50,9 @@ STOPPED = "the client has stopped"
 VERSION_NAMES = {MQTT_3_1: "3.1", MQTT_3_1_1: "3.1.1", MQTT_5: "5.0"}
 
 
+AnyFunction = TypeVar("AnyFunction", bound=Function)
+
+
 class Asked(TypedDict, total=False):
     """Subscription Options of MQTT 5.0 (3.8.3.1), but for the QoS."""
 
@@ -50,12 +61,26 @@ class Asked(TypedDict, total=False):
     retain_handling: int
 
 
+class CallOptions(Asked, total=False):
+    """The keywords of `call_for`."""
+
+    qos: int
+    buffer: int
+    concurrency: int
+    on_error: str
+    manual: bool
+
+
 class FrontClient:
     """What the two shells share. `core` is the client without a socket, `stats` its counters.
 
     `on_connected(connack)`, `on_disconnected(error)`, `on_session_lost(messages)`, `on_unclaimed(publish)`
     and `on_error(error, received)` are called when it happens, if they are set; what they raise is logged.
     """
+
+    # What the subscriptions of a shell are made of.
+    kind_of_function_subscription: type[CallingSubscription] = CallingSubscription
+    kind_of_message_subscription: type[IteratedSubscription] = IteratedSubscription
 
     def __init__(
         self,
@@ -69,6 +94,7 @@ class FrontClient:
         self._retry = retry
         self.core = Client(settings, shell.seconds, self, self._wake, authenticator, trace)
         self._requests = Requests(self, shell)
+        self._iterated: WeakSet[IteratedSubscription] = WeakSet()
         self._ready: list[Waiter[ConnAck]] = []
         self._connack: ConnAck | None = None
         self._fatal: ClientError | None = None
@@ -122,7 +148,7 @@ class FrontClient:
         """As the shells' `publish`, which has the types."""
         message = Message.create(topic_name, payload, qos, retain, properties)
         publication = Publication(message)
-        waiter: Waiter[Published] = self._shell.waiter(lambda: self._withdraw(publication))
+        waiter: Waiter[Published] = self._shell.waiter(lambda: self.withdraw(publication))
         publication.on_end = lambda ended: _tell_waiter(waiter, ended)
         try:
             self._send(publication, deadline)
@@ -138,21 +164,29 @@ class FrontClient:
         properties: Properties | None,
         deadline: float | None,
         then: Callable[[BaseException | None], object],
-    ) -> None:
-        """Publish without anything to wait on: `then` is called with what went wrong, or None."""
+    ) -> Publication:
+        """Publish without anything to wait on: `then` is called later with what went wrong, or None.
+
+        Raises what `publish` fails with at once.
+        """
         message = Message.create(topic_name, payload, qos, False, properties)
-        self._send(Publication(message, lambda ended: then(ended.error)), deadline)
+        publication = Publication(message, lambda ended: then(ended.error))
+        self._send(publication, deadline)
+        return publication
 
     def _send(self, publication: Publication, deadline: float | None) -> None:
-        if self._fatal is not None:
-            raise NotDelivered(words(self._fatal), False)
+        self._check_not_given_up()
         if self._is_stopped:
             raise NotDelivered(STOPPED, False)
         self.core.publish(publication, deadline)
         if deadline is not None:
             self._be_there_in(deadline)
 
-    def _withdraw(self, publication: Publication) -> None:
+    def _check_not_given_up(self) -> None:
+        if self._fatal is not None:
+            raise NotDelivered(words(self._fatal), False)
+
+    def withdraw(self, publication: Publication) -> None:
         """Nobody waits for it any more: it is not sent, if that can be."""
         self.core.withdraw(publication)
 
@@ -180,9 +214,11 @@ class FrontClient:
         message.
 
         At most `buffer` messages of QoS 0 wait; then the oldest is dropped and counted. Raises `ValueError`,
-        `NeedsMQTT5` for options that there are in MQTT 5.0 only, and `NotSupportedByServer`.
+        `NeedsMQTT5` for options that there are in MQTT 5.0 only, `NotSupportedByServer`, and `NotDelivered`
+        when the client has given up.
         """
-        return CallingSubscription(
+        self._check_not_given_up()
+        return self.kind_of_function_subscription(
             self.core,
             self._shell,
             SubscriptionOptions(topic_filter, qos, **options),
@@ -190,14 +226,16 @@ class FrontClient:
             Calls(function, self._function_failed, concurrency, on_error, manual),
         )
 
-    def subscription(self, topic_filter: str, **options: Any) -> Callable[[Function], Function]:
+    def subscription(
+        self, topic_filter: str, **options: Unpack[CallOptions]
+    ) -> Callable[[AnyFunction], AnyFunction]:
         """A decorator: ``@client.subscription("a/#", qos=1)`` above a function. Options as for `call_for`.
 
         Made before the client starts, it is there before CONNECT, so that a session that goes on loses
         nothing.
         """
 
-        def subscribe(function: Function) -> Function:
+        def subscribe(function: AnyFunction) -> AnyFunction:
             self.call_for(topic_filter, function, **options)
             return function
 
@@ -213,13 +251,16 @@ class FrontClient:
         **options: Unpack[Asked],
     ) -> IteratedSubscription:
         """Messages to be iterated over: see `IteratedSubscription`. Options and errors as for `call_for`."""
-        return IteratedSubscription(
+        self._check_not_given_up()
+        subscription = self.kind_of_message_subscription(
             self.core,
             self._shell,
             SubscriptionOptions(topic_filter, qos, **options),
             buffer,
             manual=manual,
         )
+        self._iterated.add(subscription)
+        return subscription
 
     def _function_failed(self, error: BaseException, received: Received) -> None:
         self.stats.handler_errors += 1
@@ -244,8 +285,7 @@ class FrontClient:
         asked = request.properties
         if not asked.response_topic:
             raise ValueError("the message has no Response Topic")
-        answer = properties or Properties()
-        answer.correlation_data = asked.correlation_data
+        answer = replace(properties or Properties(), correlation_data=asked.correlation_data)
         level = request.qos if qos is None else qos
         return self._publish(asked.response_topic, payload, level, False, answer, None)
 
@@ -399,6 +439,9 @@ class FrontClient:
             waiter.fail(error)
         self.core.give_up_all(cause)
         self._requests.give_up_all(lambda: NotDelivered(cause, True))
+        end = SubscriptionEnded(cause) if self._is_stopped else error
+        for subscription in list(self._iterated):
+            subscription.interrupt(end)
         self.settle()
 
     def flushed(self) -> Any:
@@ -423,6 +466,8 @@ class FrontClient:
         """The client starts, perhaps again."""
         self._is_stopped = False
         self._fatal = None
+        for subscription in list(self._iterated):
+            subscription.go_on()
 
     # Turns and time
 
@@ -437,7 +482,7 @@ class FrontClient:
         except Exception as error:
             self._shell.failure("Error in the client", error)
         while self._news:
-            self._news.popleft()()
+            self._guard(self._news.popleft())
         if self._flushing and not self.core.outgoing.unfinished:
             waiters, self._flushing = self._flushing, []
             for waiter in waiters:
@@ -460,8 +505,15 @@ class FrontClient:
             self._shell.failure("Error in a function that was to be told", error)
 
     def _tick(self) -> None:
-        self.core.tick()
+        self._look()
         self.settle()
+
+    def _look(self) -> None:
+        """Do what is due. Time goes on whatever is wrong with it."""
+        try:
+            self.core.tick()
+        except Exception as error:
+            self._shell.failure("Error in the client", error)
 
     def _stop_ticking(self) -> None:
         if self._tick_timer is not None:
@@ -479,7 +531,7 @@ class FrontClient:
 
     def _due(self) -> None:
         self._due_timer = None
-        self.core.tick()
+        self._look()
         self.settle()
         following = self.core.deadlines.next_at
         if following is not None:

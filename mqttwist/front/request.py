@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mqttwist.client.errors import ClientError
+from mqttwist.client.publication import Publication
 from mqttwist.client.received import Received
 from mqttwist.front.shell import Shell, Timer, Waiter
 from mqttwist.wire.properties import Properties
@@ -21,8 +23,11 @@ class NoResponse(ClientError):
 
 
 class _Question:
-    def __init__(self, waiter: Waiter[Received], timer: Timer) -> None:
+    """A request that is not answered; `publication` is what asks."""
+
+    def __init__(self, waiter: Waiter[Received], publication: Publication, timer: Timer) -> None:
         self.waiter = waiter
+        self.publication = publication
         self.timer = timer
 
 
@@ -42,26 +47,39 @@ class Requests:
         """Publish a request, and fire with its answer. Fails with `NoResponse` after `timeout` seconds."""
         self._listen()
         correlation = uuid4().bytes
-        asked = properties or Properties()
-        asked.response_topic = self._topic_name
-        asked.correlation_data = correlation
-        waiter: Waiter[Received] = self._shell.waiter(lambda: self._forget(correlation))
-        timer = self._shell.call_later(timeout, lambda: self._too_late(correlation, topic_name, timeout))
-        self._questions[correlation] = _Question(waiter, timer)
-        self._front.publish_then(
-            topic_name,
-            payload,
-            qos,
-            asked,
-            timeout,
-            lambda error: self._sent(correlation, error),
+        asked = replace(
+            properties or Properties(), response_topic=self._topic_name, correlation_data=correlation
         )
+        waiter: Waiter[Received] = self._shell.waiter(lambda: self._cancel(correlation))
+        try:
+            publication = self._front.publish_then(
+                topic_name, payload, qos, asked, timeout, lambda error: self._sent(correlation, error)
+            )
+        except ClientError as error:
+            waiter.fail(error)
+            return waiter.awaitable
+        # After the deadline of the publication, which says more about what went wrong.
+        timer = self._shell.call_later(timeout, lambda: self._too_late(correlation, topic_name, timeout))
+        self._questions[correlation] = _Question(waiter, publication, timer)
         return waiter.awaitable
 
     def _listen(self) -> None:
+        """Subscribe to where answers come, in a place of ours if the Server has given us one (4.10.1)."""
         if self._subscription is None or not self._subscription.is_open:
-            self._topic_name = f"response/{uuid4().hex}"
+            connack = self._front.connack
+            place = None if connack is None else connack.properties.response_information
+            self._topic_name = f"{place.rstrip('/') if place else 'response'}/{uuid4().hex}"
             self._subscription = self._front.call_for(self._topic_name, self._answered, qos=1)
+            self._shell.follow(self._subscription.granted(), self._granted)
+
+    def _granted(self, error: BaseException | None) -> None:
+        if error is not None:
+            self.give_up_all(lambda: error)
+
+    def _cancel(self, correlation: bytes) -> None:
+        question = self._forget(correlation)
+        if question is not None:
+            self._front.withdraw(question.publication)
 
     def _answered(self, received: Received) -> None:
         question = self._forget(received.properties.correlation_data or b"")
@@ -87,6 +105,6 @@ class Requests:
         return question
 
     def give_up_all(self, error: Callable[[], BaseException]) -> None:
-        """The client stops."""
+        """There will be no answers."""
         for correlation in list(self._questions):
             self._fail(correlation, error())

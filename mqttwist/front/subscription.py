@@ -195,7 +195,8 @@ class IteratedSubscription(FrontSubscription):
     """``async with client.subscribe("a/#") as messages: async for message in messages: ...``
 
     A message is acknowledged when the next one is asked for, or the `async with` ends well. One whose loop
-    ends by an error is left to the Server. With `manual` the program calls `ack` itself.
+    ends by an error is left to the Server. With `manual` the program calls `ack` itself. The loop ends when
+    the client stops.
     """
 
     def __init__(
@@ -208,14 +209,18 @@ class IteratedSubscription(FrontSubscription):
         manual: bool = False,
     ) -> None:
         self._manual = manual
-        self._at_hand: Received | None = None
+        self._at_hand: list[Received] = []  # what was taken, and is acknowledged when more is asked for
         self._unseen: Received | None = None  # whoever asked for it was cancelled before he got it
         self._asking: deque[Waiter[Received]] = deque()
         self._end: ClientError | None = None
+        self._interruption: ClientError | None = None
         super().__init__(client, shell, options, buffer)
 
     def next(self) -> Any:
-        """Fires with the next message. Fails with `SubscriptionEnded`, or with why it was refused."""
+        """Fires with the next message. Fails with `SubscriptionEnded`, also when the client stops.
+
+        Or with why the subscription was refused, or why the client has given up.
+        """
         self._acknowledge()
         waiter: Waiter[Received] = self._shell.waiter(lambda: self._forget(waiter))
         if self._end is not None:
@@ -223,6 +228,8 @@ class IteratedSubscription(FrontSubscription):
         else:
             self._asking.append(waiter)
             self._wake()
+            if self._interruption is not None:
+                self._fail_asking(self._interruption)
         return waiter.awaitable
 
     def _forget(self, waiter: Waiter[Received]) -> None:
@@ -231,7 +238,7 @@ class IteratedSubscription(FrontSubscription):
 
     def _wake(self) -> None:
         while self._asking and (received := self._take()) is not None:
-            self._at_hand = received
+            self._at_hand.append(received)
             self._asking.popleft().succeed(received)
 
     def _take(self) -> Received | None:
@@ -239,18 +246,31 @@ class IteratedSubscription(FrontSubscription):
         return unseen or self._subscriber.next()
 
     def _acknowledge(self) -> None:
-        received, self._at_hand = self._at_hand, None
-        if received is not None and not self._manual:
-            received.ack()
+        at_hand, self._at_hand = self._at_hand, []
+        if not self._manual:
+            for received in at_hand:
+                received.ack()
+
+    def interrupt(self, error: ClientError) -> None:
+        """The client has stopped, or has given up: who asks when nothing waits would do so for good."""
+        self._interruption = error
+        self._fail_asking(error)
+
+    def go_on(self) -> None:
+        """The client runs again."""
+        self._interruption = None
 
     def _closed(self) -> None:
         if self._unseen is not None:
             self._unseen.leave()
             self._unseen = None
         self._end = self._answer if isinstance(self._answer, ClientError) else SubscriptionEnded()
+        self._fail_asking(self._end)
+
+    def _fail_asking(self, error: ClientError) -> None:
         asking, self._asking = self._asking, deque()
         for waiter in asking:
-            waiter.fail(self._end)
+            waiter.fail(error)
 
     def __aiter__(self) -> IteratedSubscription:
         return self
@@ -261,7 +281,8 @@ class IteratedSubscription(FrontSubscription):
         except SubscriptionEnded:
             raise StopAsyncIteration from None
         except BaseException:  # cancelled, perhaps when the message was on its way here
-            self._unseen, self._at_hand = self._at_hand, None
+            if self._at_hand:
+                self._unseen = self._at_hand.pop()
             raise
         return received
 
@@ -273,9 +294,10 @@ class IteratedSubscription(FrontSubscription):
     async def __aexit__(self, kind: type[BaseException] | None, *details: object) -> None:
         if kind is None or kind is GeneratorExit:
             self._acknowledge()
-        elif self._at_hand is not None:
-            self._at_hand.leave()
-            self._at_hand = None
+        else:
+            at_hand, self._at_hand = self._at_hand, []
+            for received in at_hand:
+                received.leave()
         waiting = self.unsubscribe()
         if self._client.is_connected:
             await waiting

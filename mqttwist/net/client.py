@@ -10,6 +10,7 @@ from twisted.application.internet import ClientService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -17,7 +18,7 @@ from mqttwist.client.doors import Authenticator
 from mqttwist.client.errors import ClientError, ConnectionEnded
 from mqttwist.client.received import Received
 from mqttwist.client.settings import ClientSettings
-from mqttwist.front.client import STOP_TIMEOUT, FrontClient
+from mqttwist.front.client import BUFFER, STOP_TIMEOUT, Asked, CallOptions, FrontClient
 from mqttwist.front.options import (
     AskedCredential,
     ClientOptions,
@@ -29,12 +30,16 @@ from mqttwist.front.options import (
 from mqttwist.front.places import Places
 from mqttwist.front.published import Published
 from mqttwist.front.retry import Reconnecting, Retry
-from mqttwist.net.client_endpoint import Where, as_list, client_endpoint
+from mqttwist.front.subscription import Function
+from mqttwist.net.client_endpoint import Where, as_list, client_endpoint, redirected_endpoint
 from mqttwist.net.client_protocol import MQTTClientFactory
 from mqttwist.net.client_shell import TwistedShell
+from mqttwist.net.client_subscription import FunctionSubscription, MessageSubscription
 from mqttwist.session.connection import Trace
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.properties import Properties
+
+log = Logger(namespace="mqttwist.client")
 
 
 class MQTTClient(FrontClient, Service):
@@ -50,6 +55,9 @@ class MQTTClient(FrontClient, Service):
     Raises `ValueError` for what makes no sense. Every method that takes its time returns a Deferred, which
     can be awaited as well.
     """
+
+    kind_of_function_subscription = FunctionSubscription
+    kind_of_message_subscription = MessageSubscription
 
     def __init__(
         self,
@@ -76,12 +84,16 @@ class MQTTClient(FrontClient, Service):
             ClientSettings(versions=versions(version), **settings), shell, policy, authenticator, trace
         )
         self._reactor = reactor
+        described = [(client_endpoint(reactor, one), one) for one in as_list(where)]
+        self._names = {endpoint: one for endpoint, one in described if isinstance(one, str)}
         self._places: Places[IStreamClientEndpoint] = Places(
-            [client_endpoint(reactor, one) for one in as_list(where)],
-            lambda reference, sender: client_endpoint(reactor, reference),
+            [endpoint for endpoint, one in described], self.redirected
         )
         self._username = username
         self._password = password
+        self._last_place: IStreamClientEndpoint | None = None  # None: before it was chosen
+        self._is_stopping = False
+        self._waiting_for_stop: list[Deferred[None]] = []
         self._factory = MQTTClientFactory(self, reactor)
         self._service = ClientService(
             _Attempts(self),
@@ -96,31 +108,50 @@ class MQTTClient(FrontClient, Service):
         """Begin to connect; harmless when it runs."""
         if self.running:
             return
+        if not self._is_stopping:
+            self.restart()
         super().startService()  # type: ignore[no-untyped-call]
-        self.restart()
-        self._service.startService()
+        if not self._is_stopping:  # else it begins when that is done
+            self._service.startService()
 
     def stopService(self, timeout: float = STOP_TIMEOUT) -> Deferred[None]:
         """Send what waits, wait `timeout` seconds at most for it to be confirmed, say goodbye and close.
 
         Fires when the transport is gone. What was not confirmed by then fails with `NotDelivered`.
         """
-        if not self.running:
+        if self.running:
+            super().stopService()  # type: ignore[no-untyped-call]
+        elif not self._is_stopping:
             return succeed(None)
-        super().stopService()  # type: ignore[no-untyped-call]
-        if self.is_connected and self.core.outgoing.unfinished:
-            flushed: Deferred[None] = self.flushed()
-            flushed.addTimeout(timeout, self._reactor, lambda result, seconds: None)
-        else:
-            flushed = succeed(None)
-        return flushed.addCallback(self._leave)
+        stopped: Deferred[None] = Deferred()
+        self._waiting_for_stop.append(stopped)
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._flush(timeout).addCallback(self._leave).addCallback(self._left)
+        return stopped
+
+    def _flush(self, timeout: float) -> Deferred[None]:
+        if not self.is_connected or not self.core.outgoing.unfinished:
+            return succeed(None)
+        flushed = self.flushed()
+        return flushed.addTimeout(timeout, self._reactor, lambda result, seconds: None)
 
     def _leave(self, result: None) -> Deferred[None]:
         """Say goodbye, and wait until the transport is gone: to close it at once could throw that away."""
         self.core.disconnect()
         self.settle()
-        stopped = self._factory.when_none_is_left().addCallback(lambda nothing: self._service.stopService())
-        return stopped.addCallback(lambda nothing: self.finish())
+        return self._factory.when_none_is_left().addCallback(lambda nothing: self._service.stopService())
+
+    def _left(self, result: None) -> None:
+        """All is closed. Perhaps somebody has started the client again meanwhile."""
+        self.finish()
+        self._is_stopping = False
+        waiting, self._waiting_for_stop = self._waiting_for_stop, []
+        if self.running:
+            self.restart()
+            self._service.startService()
+        for stopped in waiting:
+            stopped.callback(None)
 
     async def __aenter__(self) -> MQTTClient:
         self.startService()
@@ -197,6 +228,33 @@ class MQTTClient(FrontClient, Service):
         waiting: Deferred[None] = super().flushed()
         return waiting
 
+    # Subscribing
+
+    def call_for(
+        self,
+        topic_filter: str,
+        function: Function,
+        **options: Unpack[CallOptions],
+    ) -> FunctionSubscription:
+        """See `FrontClient.call_for`."""
+        subscription = super().call_for(topic_filter, function, **options)
+        assert isinstance(subscription, FunctionSubscription)
+        return subscription
+
+    def subscribe(
+        self,
+        topic_filter: str,
+        *,
+        qos: int = 2,
+        buffer: int = BUFFER,
+        manual: bool = False,
+        **options: Unpack[Asked],
+    ) -> MessageSubscription:
+        """See `FrontClient.subscribe`."""
+        subscription = super().subscribe(topic_filter, qos=qos, buffer=buffer, manual=manual, **options)
+        assert isinstance(subscription, MessageSubscription)
+        return subscription
+
     # Connecting
 
     def attempt_ended(self, error: ClientError) -> None:
@@ -207,7 +265,12 @@ class MQTTClient(FrontClient, Service):
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Make a transport to the Server whose turn it is: called by Twisted's service for each attempt."""
-        return self._ask().addCallback(lambda nothing: self._connect(factory))
+        self._last_place = None
+        return self._ask().addCallback(lambda nothing: self._connect(factory)).addErrback(self._failed)
+
+    def redirected(self, reference: str, sender: IStreamClientEndpoint) -> IStreamClientEndpoint:
+        """Where the Server at `sender` sends us: see `redirected_endpoint`. Raises `ValueError`."""
+        return redirected_endpoint(self._reactor, reference, sender)
 
     def _ask(self) -> Deferred[None]:
         """User name and password for the next attempt."""
@@ -223,12 +286,20 @@ class MQTTClient(FrontClient, Service):
 
     def _connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         self._last_place = endpoint = self._places.take()
-        return endpoint.connect(factory).addErrback(self._failed)
+        return endpoint.connect(factory)
 
     def _failed(self, failure: Failure) -> Failure:
-        self.connection_failed(failure.value or ConnectionEnded("no reason"), repr(self._last_place))
+        """No transport has come about. To stop while one is being made is no failure."""
         self.last_error = ConnectionEnded(failure.getErrorMessage())
+        if self._last_place is None:
+            if not self._is_stopping:
+                log.failure("User name or password can't be told", failure)
+        elif not self._is_stopping:
+            self.connection_failed(failure.value or self.last_error, self._name_of(self._last_place))
         return failure
+
+    def _name_of(self, place: IStreamClientEndpoint) -> str:
+        return self._names.get(place) or repr(place)
 
 
 def _value(asked: AskedCredential) -> Any:
@@ -244,6 +315,10 @@ class _Attempts:
 
     def __init__(self, client: MQTTClient) -> None:
         self._client = client
+
+    def __repr__(self) -> str:
+        """For the log of Twisted's service, which says when the next attempt is."""
+        return f"the Server of {self._client.client_id!r}"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         try:

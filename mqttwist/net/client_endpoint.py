@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    SSL4ClientEndpoint,
+    _WrapperEndpoint,  # what `wrapClientTLS` answers
+    clientFromString,
+    wrapClientTLS,
+)
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mqttwist.front.places import address_of
 
 TIMEOUT = 30.0  # seconds that it may take to make a transport
+PEM_CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 Where = str | IStreamClientEndpoint
+File = str | PathLike[str]
 
 
 def client_endpoint(reactor: Any, where: Where, tls: bool = False) -> IStreamClientEndpoint:
@@ -20,7 +31,8 @@ def client_endpoint(reactor: Any, where: Where, tls: bool = False) -> IStreamCli
 
     That is an endpoint already, a description in Twisted's way (``"tls:broker.example:8883"``,
     ``"unix:/run/mqtt.sock"``), a URL (``"mqtts://broker.example"``), or a host with or without a port, which
-    is reached by TLS if `tls` says so. TLS checks that the certificate is the host's. Raises `ValueError`.
+    is reached by TLS if `tls` says so. TLS checks that the certificate is the host's: that ``"ssl:"`` of
+    Twisted does not, so it is refused. Raises `ValueError`.
     """
     if not isinstance(where, str):
         return where
@@ -28,9 +40,31 @@ def client_endpoint(reactor: Any, where: Where, tls: bool = False) -> IStreamCli
         return _from_url(reactor, where)
     kind = where.partition(":")[0]
     if ":" in where and not _is_host(where, kind):
+        if kind == "ssl":
+            raise ValueError('"ssl:" does not check whose certificate it is: write "tls:HOST:PORT"')
         described: IStreamClientEndpoint = clientFromString(reactor, where)
         return described
     return _from_url(reactor, f"{'mqtts' if tls else 'mqtt'}://{where}")
+
+
+def redirected_endpoint(reactor: Any, reference: str, sender: IStreamClientEndpoint) -> IStreamClientEndpoint:
+    """Where the Server at `sender` sends us: a host, with or without a port, or a URL (4.11).
+
+    Nothing else is taken from a Server, and from one that is reached by TLS no other that is not. Raises
+    `ValueError`.
+    """
+    had_tls = is_tls(sender)
+    if "://" not in reference:
+        reference = f"{'mqtts' if had_tls else 'mqtt'}://{reference}"
+    endpoint = _from_url(reactor, reference)
+    if had_tls and not is_tls(endpoint):
+        raise ValueError("that is not reached by TLS, as the Server is that says so")
+    return endpoint
+
+
+def is_tls(endpoint: IStreamClientEndpoint) -> bool:
+    """Whether an endpoint of Twisted's is reached by TLS."""
+    return isinstance(endpoint, SSL4ClientEndpoint) or type(endpoint) is _WrapperEndpoint
 
 
 def _is_host(where: str, kind: str) -> bool:
@@ -42,18 +76,76 @@ def _is_host(where: str, kind: str) -> bool:
 
 
 def _from_url(reactor: Any, url: str) -> IStreamClientEndpoint:
-    host, port, is_tls = address_of(url)
-    endpoint = HostnameEndpoint(reactor, host, port, timeout=TIMEOUT)
-    return _with_tls(endpoint, host) if is_tls else endpoint
+    host, port, has_tls = address_of(url)
+    if has_tls:
+        return tls_endpoint(reactor, host, port)
+    return HostnameEndpoint(reactor, host, port, timeout=TIMEOUT)
 
 
-def _with_tls(endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
+def tls_endpoint(
+    reactor: Any,
+    host: str,
+    port: int = 8883,
+    *,
+    cafile: File | None = None,
+    certfile: File | None = None,
+    keyfile: File | None = None,
+    checks_host: bool = True,
+) -> IStreamClientEndpoint:
+    """A Server that is reached by TLS, and has to prove that it is `host`.
+
+    `cafile` has the certificates of those who may say so, in PEM; without it the system's are taken.
+    `certfile` and `keyfile` prove who we are: our certificate, with those between it and its authority after
+    it, and its private key, which may be in the same file. Without `checks_host` a certificate of any other
+    host will do. Raises `ValueError` for files that have not what they should, and `OSError`.
+    """
     try:
-        from twisted.internet.ssl import optionsForClientTLS
+        from twisted.internet.ssl import CertificateOptions, optionsForClientTLS, platformTrust
     except ImportError as error:
         raise ValueError("TLS needs the extra: pip install 'mqttwist[tls]'") from error
-    wrapped: IStreamClientEndpoint = wrapClientTLS(optionsForClientTLS(host), endpoint)
+    trust = platformTrust() if cafile is None else _trust_of(cafile)
+    ours = _own_certificate(certfile, keyfile) if certfile is not None else {}
+    if certfile is None and keyfile is not None:
+        raise ValueError("a private key needs its certificate")
+    if checks_host:
+        options: Any = optionsForClientTLS(host, extraCertificateOptions={"trustRoot": trust, **ours})
+    else:
+        options = CertificateOptions(trustRoot=trust, **ours)
+    wrapped: IStreamClientEndpoint = wrapClientTLS(
+        options, HostnameEndpoint(reactor, host, port, timeout=TIMEOUT)
+    )
     return wrapped
+
+
+def _certificates(file: File) -> list[Any]:
+    from OpenSSL.crypto import Error
+    from twisted.internet.ssl import Certificate
+
+    try:
+        found = [Certificate.loadPEM(one) for one in PEM_CERTIFICATE.findall(Path(file).read_bytes())]
+    except Error:
+        found = []
+    if not found:
+        raise ValueError(f"{file} has no certificate in PEM")
+    return found
+
+
+def _trust_of(cafile: File) -> Any:
+    from twisted.internet.ssl import trustRootFromCertificates
+
+    return trustRootFromCertificates(_certificates(cafile))
+
+
+def _own_certificate(certfile: File, keyfile: File | None) -> dict[str, Any]:
+    from OpenSSL.crypto import FILETYPE_PEM, Error
+    from twisted.internet.ssl import KeyPair
+
+    chain = [one.original for one in _certificates(certfile)]
+    try:
+        key = KeyPair.load(Path(keyfile or certfile).read_bytes(), FILETYPE_PEM).original
+    except Error as error:
+        raise ValueError(f"{keyfile or certfile} has no private key in PEM") from error
+    return {"privateKey": key, "certificate": chain[0], "extraCertChain": chain[1:]}
 
 
 def as_list(where: Where | Iterable[Where]) -> list[Where]:
