@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Function = Callable[[Received], object]
 
+QOS = RETAIN_HANDLING = (0, 1, 2)
 ON_ERROR = ("leave", "reject", "ack")
 
 
@@ -36,6 +37,10 @@ class FrontSubscription:
         self._shell = shell
         self._granted: list[Waiter[int]] = []
         self._answer: int | ClientError | None = None
+        if options.qos not in QOS or options.retain_handling not in RETAIN_HANDLING:
+            raise ValueError(
+                f"QoS {options.qos} or Retain Handling {options.retain_handling} is none of 0, 1, 2"
+            )
         self._subscriber = client.subscribe(options, self._wake, buffer, self._answered)
 
     @property

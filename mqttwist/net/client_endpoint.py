@@ -108,7 +108,7 @@ def tls_endpoint(
     if certfile is None and keyfile is not None:
         raise ValueError("a private key needs its certificate")
     if checks_host:
-        options: Any = optionsForClientTLS(host, extraCertificateOptions={"trustRoot": trust, **ours})
+        options: Any = optionsForClientTLS(host, trust, extraCertificateOptions=ours)
     else:
         options = CertificateOptions(trustRoot=trust, **ours)
     wrapped: IStreamClientEndpoint = wrapClientTLS(

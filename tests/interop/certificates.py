@@ -1,4 +1,4 @@
-"""A self-made certificate for localhost."""
+"""A self-made certificate, for localhost if nothing else is said."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a private key and a certificate for it, both PEM, into `folder`; valid for an hour."""
+def make_certificate(folder: Path, host: str = "localhost") -> tuple[Path, Path]:
+    """Write a private key and a certificate for it, both PEM, into `folder`; valid for an hour.
+
+    One for localhost is for 127.0.0.1 as well.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))])
+    hosts: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        hosts.append(x509.IPAddress(IPv4Address("127.0.0.1")))
+    names = x509.SubjectAlternativeName(hosts)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
