@@ -54,7 +54,7 @@ def _time_of(call: Any, broker: Broker) -> float:
         return time
     owner = getattr(loop.f, "__self__", None)
     if isinstance(owner, BrokerTimers):
-        look: Any = loop.a[0]  # type: ignore[index]
+        look: Any = loop.a[0]
         return max(time, _next_look_of_broker(look, broker))
     if isinstance(owner, FrontClient):
         return max(time, _next_look_of_client(owner, time))

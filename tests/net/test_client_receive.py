@@ -110,7 +110,7 @@ class FunctionTests(FunctionTestCase):
         client = self.client("us")
         for options in ({"on_error": "hide"}, {"concurrency": 0}, {"qos": 3}):
             with self.subTest(options=options):
-                self.assertRaises(ValueError, client.call_for, "a", print, **options)  # type: ignore[arg-type]
+                self.assertRaises(ValueError, client.call_for, "a", print, **options)
         self.assertRaises(ValueError, client.call_for, "a/#/b", print)
 
 

@@ -33,13 +33,13 @@ class StartTests(ClientTestCase):
 
     def test_parent(self) -> None:
         """It is a service like others, with a parent that starts and stops it."""
-        parent = MultiService()  # type: ignore[no-untyped-call]
+        parent = MultiService()
         client = MQTTClient(self.broker.endpoint(), client_id="us", reactor=self.broker.clock)
         client.setServiceParent(parent)  # type: ignore[no-untyped-call]
-        parent.startService()  # type: ignore[no-untyped-call]
+        parent.startService()
         self.broker.settle()
         self.assertEqual(self.broker.client_ids, ["us"])
-        stopped = parent.stopService()  # type: ignore[no-untyped-call]
+        stopped = parent.stopService()
         self.broker.settle()
         self.successResultOf(stopped)
         self.assertEqual(self.broker.client_ids, [])
