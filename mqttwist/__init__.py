@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SubscribeRefused,
     )
     from mqttwist.client.received import Received
+    from mqttwist.client.scram import ScramSHA1, ScramSHA256, ScramSHA512
     from mqttwist.front.published import Published
     from mqttwist.front.request import NoResponse
     from mqttwist.front.retry import Reconnecting
@@ -37,6 +38,7 @@ _WHERE = {
         *("NotSupportedByServer", "PublishRefused", "QueueFull", "SubscribeRefused"),
     ),
     "client.received": ("Received",),
+    "client.scram": ("ScramSHA1", "ScramSHA256", "ScramSHA512"),
     "front.published": ("Published",),
     "front.request": ("NoResponse",),
     "front.retry": ("Reconnecting",),
@@ -64,6 +66,9 @@ __all__ = [
     "ReasonCode",
     "Received",
     "Reconnecting",
+    "ScramSHA1",
+    "ScramSHA256",
+    "ScramSHA512",
     "SubscribeRefused",
     "Will",
 ]
