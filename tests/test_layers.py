@@ -1,4 +1,7 @@
-"""Imports go one way: ``wire`` <- ``session`` <- ``broker`` <- ``net``; Twisted begins in ``net``."""
+"""Imports go one way: ``wire`` <- ``session`` <- ``broker`` <- ``net``; Twisted begins in ``net``.
+
+The client's way is ``session`` <- ``client`` <- ``front`` <- ``net``, or ``aio`` in the place of ``net``.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ MAY_IMPORT = {
     "session": {"wire", "session"},
     "broker": {"wire", "session", "broker"},
     "client": {"wire", "session", "client"},
+    "front": {"wire", "session", "client", "front"},
+    "aio": {"wire", "session", "client", "front", "aio"},
     "conform": {"wire", "broker", "stores", "conform"},
 }
 
@@ -49,7 +54,7 @@ def offences(folder: str, source: str) -> list[str]:
 
 class LayerTests(SynchronousTestCase):
     def test_imports_go_one_way(self) -> None:
-        """No module below ``net`` imports Twisted, zope or a layer above its own."""
+        """No module below ``net``, nor ``aio`` beside it, imports Twisted, zope or a layer above its own."""
         for folder in MAY_IMPORT:
             for path in sorted((PACKAGE / folder).rglob("*.py")):
                 with self.subTest(path=str(path.relative_to(PACKAGE))):
