@@ -13,15 +13,14 @@ Credential = str | bytes | None
 AskedCredential = Credential | Callable[[], Any]
 
 
-class ClientOptions(TypedDict, total=False):
-    """The keywords that are settings: see `ClientSettings`."""
+class PlainOptions(TypedDict, total=False):
+    """The keywords that are settings, but for the properties of CONNECT: see `ClientSettings`."""
 
     client_id: str
     clean_start: bool
     keep_alive: int
     session_expiry_interval: int
     will: Will | None
-    properties: Properties | None
     receive_maximum: int
     maximum_packet_size: int
     topic_alias_maximum: int
@@ -33,6 +32,12 @@ class ClientOptions(TypedDict, total=False):
     retry_interval: float
     connect_timeout: float
     ping_timeout: float
+
+
+class ClientOptions(PlainOptions, total=False):
+    """The keywords that are settings: see `ClientSettings`."""
+
+    properties: Properties | None
 
 
 def versions(version: int | str) -> tuple[int, ...]:
