@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from mqttwist.aio import protocol
+from mqttwist.aio import Client, protocol
 from mqttwist.aio.place import HostPlace, UnixPlace, place_by_server, place_of
 from mqttwist.client.connection import ClientConnection
 from mqttwist.client.received import Received
 from mqttwist.wire.control import Disconnect
 from mqttwist.wire.publish import Publish
-from tests.aio.rig import AioTestCase, OnUvloop
+from tests.aio.rig import AioTestCase, OnUvloop, PlayedServer
 from tests.interop.certificates import make_certificate
 
 
@@ -93,14 +93,18 @@ class TransportTests(AioTestCase):
         return await self.server(context=context), ssl.create_default_context(cafile=certificate)
 
     async def test_tls(self) -> None:
-        """With TLS the last words are read as well, even when the Server talks all the while."""
+        """TLS carries it, with a certificate that is checked."""
         server, trust = await self.tls_server()
         async with self.client(f"localhost:{server.port}", tls=trust) as client:
             peer = await server.accept()
             await client.publish("t", b"x")
             self.assertEqual(await peer.take(), Publish("t", b"x"))
-            peer.send(*[Publish("u", bytes(1000))] * 100)
         self.assertEqual(await peer.ended(), [Disconnect()])
+
+    async def test_last_words_in_tls(self) -> None:
+        """With TLS the last words are read as well, even by a Server that is slow and talks all the while."""
+        server, trust = await self.tls_server()
+        await self.check_last_words(server, self.client(f"localhost:{server.port}", tls=trust))
 
     async def test_tls_of_a_stranger(self) -> None:
         """A certificate that nobody has signed is no Server, and nothing is said to it."""
@@ -112,13 +116,28 @@ class TransportTests(AioTestCase):
         self.faults.clear()  # the Server's own, whose handshake has failed
 
     async def test_last_words(self) -> None:
-        """DISCONNECT is read although the Server has sent what nobody reads."""
+        """DISCONNECT is read by a Server that is slow, and has sent what nobody reads."""
         server = await self.server()
-        async with self.client(server.where) as client:
-            peer = await server.accept()
-            await client.ready()
-            peer.send(*[Publish("u", bytes(1000))] * 100)
-        self.assertEqual(await peer.ended(), [Disconnect()])
+        await self.check_last_words(server, self.client(server.where))
+
+    async def check_last_words(self, server: PlayedServer, client: Client) -> None:
+        client.start()
+        peer = await server.accept()
+        await client.ready()
+        reading: Any = peer.writer.transport
+        reading.pause_reading()
+        connection = client.core.connection
+        assert connection is not None
+        while not connection.blocked:
+            await client.publish("t", bytes(65_536))
+        stopping = asyncio.ensure_future(client.stop())
+        await asyncio.sleep(0)  # it has said goodbye
+        reading.resume_reading()
+        packet: Any = None
+        while packet != Disconnect():  # else `EOFError`
+            peer.send(*[Publish("u", bytes(1000))] * 10)
+            packet = await peer.take()
+        await stopping
 
     async def test_server_that_does_not_close(self) -> None:
         """A Server that does not close after DISCONNECT is left after a while."""
