@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from mqttwist.front.published import Published
     from mqttwist.front.request import NoResponse
     from mqttwist.front.retry import Reconnecting
+    from mqttwist.front.store import FileStore
     from mqttwist.net.client import MQTTClient
+    from mqttwist.stores.sqlite.lock import StoreError
     from mqttwist.wire.connect import Will
     from mqttwist.wire.enums import QoS, ReasonCode
     from mqttwist.wire.properties import Properties
@@ -42,7 +44,9 @@ _WHERE = {
     "front.published": ("Published",),
     "front.request": ("NoResponse",),
     "front.retry": ("Reconnecting",),
+    "front.store": ("FileStore",),
     "net.client": ("MQTTClient",),
+    "stores.sqlite.lock": ("StoreError",),
     "wire.connect": ("Will",),
     "wire.enums": ("QoS", "ReasonCode"),
     "wire.properties": ("Properties",),
@@ -53,6 +57,7 @@ __all__ = [
     "ClientError",
     "ConnectRefused",
     "ConnectionEnded",
+    "FileStore",
     "MQTTClient",
     "NeedsMQTT5",
     "NoResponse",
@@ -69,6 +74,7 @@ __all__ = [
     "ScramSHA1",
     "ScramSHA256",
     "ScramSHA512",
+    "StoreError",
     "SubscribeRefused",
     "Will",
 ]

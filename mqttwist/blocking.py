@@ -198,7 +198,7 @@ class _OneShot(Client):
     def is_the_end(self, error: ClientError) -> bool:
         if super().is_the_end(error):
             return True
-        if self.stats.connections or self.core.has_another_version:
+        if self.stats.connections or self.core.version != self._last_version:
             return False
         self._places_left -= 1
         return self._places_left <= 0

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from mqttwist.aio.place import TLS, Place, place_by_server, places_of
 from mqttwist.aio.protocol import ClientProtocol
@@ -23,6 +23,9 @@ from mqttwist.front.retry import Reconnecting, Retry, words
 from mqttwist.session.connection import Trace
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.properties import Properties
+
+if TYPE_CHECKING:
+    from mqttwist.front.store import FileStore  # which needs what not every system has
 
 TRANSPORT_TIMEOUT = 30.0  # seconds that it may take to make a transport
 
@@ -56,6 +59,7 @@ class Client(FrontClient):
         tls: TLS = False,
         reconnecting: Reconnecting | None = None,
         trace: Trace | None = None,
+        store: FileStore | None = None,
         **settings: Unpack[ClientOptions],
     ) -> None:
         shell = AsyncioShell()
@@ -65,7 +69,7 @@ class Client(FrontClient):
             asks_again=callable(username) or callable(password),
         )
         super().__init__(
-            ClientSettings(versions=versions(version), **settings), shell, policy, authenticator, trace
+            ClientSettings(versions=versions(version), **settings), shell, policy, authenticator, trace, store
         )
         self._places: Places[Place] = Places(
             places_of(where, tls), lambda reference, sender: place_by_server(reference, sender, tls)
@@ -135,6 +139,7 @@ class Client(FrontClient):
     async def _end(self) -> None:
         self._running = None
         self.finish()
+        await self.close_store()
         at_work = self._shell.tasks
         self._shell.leave()
         for task in at_work:

@@ -115,6 +115,11 @@ class AsyncioShell:
     def every(self, seconds: float, call: Callable[[], object]) -> RepeatedCall:
         return RepeatedCall(self.enter(), seconds, call)
 
+    def call_from_thread(self, call: Callable[[], object]) -> None:
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(call)
+
     def follow(self, outcome: object, done: Callable[[BaseException | None], object]) -> None:
         if not isinstance(outcome, Awaitable):
             done(None)

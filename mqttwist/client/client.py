@@ -123,17 +123,24 @@ class Client:
         self._is_awake = False
         self._is_settling = False
 
-    def adopt(self, session: Session) -> None:
-        """Go on with what a process before this one has stored."""
-        self._was_accepted = True
-        self.outgoing.adopt_stored(session)
+    def adopt(self, session: Session, journal: Journal) -> None:
+        """Go on with what a process before this one has stored, and record what happens from now on.
+
+        A Server has accepted that process if the session has a `version`. Call it before the first `open`.
+        """
+        self._was_accepted = session.version != 0
         for packet_id in session.incoming.unreleased:
             self.incoming.restore(packet_id)
+        self.incoming.record(journal, session.sid)
+        self.stats.restored = session.outgoing.waiting.length
+        self.outgoing.adopt_stored(session, journal)
 
-    def record(self, journal: Journal, sid: int) -> None:
-        """From now on what happens to messages of QoS 1 and 2 is recorded, for the session `sid`."""
-        self.outgoing.record(journal, sid)
-        self.incoming.record(journal, sid)
+    def stored(self, frame: int) -> None:
+        """All frames of the journal up to `frame` are stored: what has waited for that goes out. One turn."""
+        journal = self.turn.journal
+        if journal is not None:
+            journal.committed(frame, self.turn.begin())
+            self.turn.end()
 
     # Connections
 
@@ -479,6 +486,7 @@ class Client:
     def _tell_ended(self, publication: Publication) -> None:
         if isinstance(publication.error, PublishRefused):
             self.stats.rejected += 1
+        self.stats.restored_ended += publication.is_restored
         on_end = publication.on_end
         if on_end is not None:
             publication.on_end = None

@@ -11,16 +11,19 @@ class NotDelivered(ClientError):
     """A message was given up before the Server had confirmed it.
 
     `maybe` says whether the Server may have it all the same: whether it was sent at some time. `cause` is
-    why, in words.
+    why, in words. With `stored` it is given up by this process only: it is in the client's store, and who
+    opens that next sends it.
     """
 
-    def __init__(self, cause: str, maybe: bool) -> None:
-        super().__init__(cause, maybe)
+    def __init__(self, cause: str, maybe: bool, stored: bool = False) -> None:
+        super().__init__(cause, maybe, stored)
         self.cause = cause
         self.maybe = maybe
+        self.stored = stored
 
     def __str__(self) -> str:
-        return f"{self.cause}; the Server {'may have it' if self.maybe else 'does not have it'}"
+        end = ", and it is stored" if self.stored else ""
+        return f"{self.cause}; the Server {'may have it' if self.maybe else 'does not have it'}{end}"
 
 
 class QueueFull(ClientError):

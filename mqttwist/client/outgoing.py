@@ -8,6 +8,7 @@ that is taken back, and a session that the Server has lost.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mqttwist.client.errors import (
@@ -19,6 +20,7 @@ from mqttwist.client.errors import (
 )
 from mqttwist.client.limits import ServerLimits
 from mqttwist.client.publication import BLOCKED, ENDED, QUEUED, SENT, Publication
+from mqttwist.client.restored import RestoredBacklog
 from mqttwist.session.connection import Connection
 from mqttwist.session.delivery import PACKET_TOO_LARGE, QUEUE_FULL, Delivery
 from mqttwist.session.grant import Grant
@@ -31,12 +33,16 @@ from mqttwist.wire.packet import MQTT_5, PUBCOMP
 
 if TYPE_CHECKING:
     from mqttwist.client.requests import Request
+    from mqttwist.session.journal import Journal
     from mqttwist.session.session import Session
 
 AS_IT_IS: Final = Grant(2, True)  # QoS and RETAIN of a message are the application's
 INSTANT: Final = 0.001  # seconds; how long a message with a Message Expiry Interval of 0 may be on its way
 SEND_QUOTA_LIMIT: Final = 60_000  # so that there are always Packet Identifiers left for requests
 ALIAS_LIMIT: Final = 1_000  # Topic Aliases that we use, however many the Server would take
+
+NO_LIMITS: Final = QueueLimits(0, 0, True)
+NO_MESSAGE: Final = Message("")  # of what PUBREC has confirmed only the Packet Identifier is kept
 
 SESSION_LOST: Final = "the Server has lost the session"
 OLDEST_DROPPED: Final = "the queue was full, and newer messages came"
@@ -47,15 +53,19 @@ class ClientFlow(OutgoingFlow):
 
     `ended` are the publications that came to an end in this turn: whoever ends the turn tells the
     application. `requests` are what else has a Packet Identifier under way. `answer` is the acknowledgement
-    at hand if it has more to say than a Reason Code.
+    at hand if it has more to say than a Reason Code. `on_restored_end` is told what becomes of messages that
+    a store has kept from a process before this one.
     """
 
-    __slots__ = ("_blocked", "_publications", "_when_full", "answer", "ended", "limits", "requests")
+    __slots__ = (
+        "_blocked", "_publications", "_when_full", "answer", "ended", "limits", "on_restored_end", "requests",
+    )  # fmt: skip
 
     limits: ServerLimits
     ended: deque[Publication]
     requests: dict[int, Request]
     answer: Acknowledgement | None
+    on_restored_end: Callable[[Publication], object] | None
     _publications: dict[Delivery, Publication]
     _blocked: deque[Publication]  # what came when the queue was full, with `when_full` "block"
     _when_full: str
@@ -66,6 +76,7 @@ class ClientFlow(OutgoingFlow):
         self.ended = deque()
         self.requests = {}
         self.answer = None
+        self.on_restored_end = None
         self._publications = {}
         self._blocked = deque()
         self._when_full = when_full
@@ -75,12 +86,32 @@ class ClientFlow(OutgoingFlow):
         """How many messages wait, or are sent and not confirmed."""
         return self.waiting.length + len(self.in_flight) + len(self._blocked)
 
-    def adopt_stored(self, session: Session) -> None:
-        """Go on with what a process before this one has stored."""
+    def adopt_stored(self, session: Session, journal: Journal) -> None:
+        """Go on with what a process before this one has stored, and record what happens from now on.
+
+        What was published before the store was open comes behind it.
+        """
         limits = self.waiting.limits
-        self.waiting = session.outgoing.waiting
-        self.waiting.limits = limits
+        mine = list(self.waiting)
+        self.record(journal, session.sid)
+        self.waiting = waiting = session.outgoing.waiting
+        waiting.fetch_through(lambda backlog: RestoredBacklog(backlog, self._restored))
+        waiting.limits = NO_LIMITS
+        for delivery in mine:
+            if delivery.message is not None:
+                waiting.push(delivery, delivery.message)
+                self._record_waiting(delivery)
+        waiting.limits = limits
         self._recall_sent()
+
+    def _restored(self, delivery: Delivery) -> None:
+        """Nobody in this process waits for it; what becomes of it is told all the same."""
+        publication = Publication(delivery.message or NO_MESSAGE, self.on_restored_end)
+        publication.is_restored = True
+        publication.state = SENT if delivery.awaiting else QUEUED
+        publication.packet_id = delivery.packet_id
+        publication.delivery = delivery
+        self._publications[delivery] = publication
 
     def begin(self, connection: Connection, limits: ServerLimits) -> None:
         """The Server has accepted `connection`; call `resume` when CONNECT is answered by all that is due."""
@@ -205,16 +236,22 @@ class ClientFlow(OutgoingFlow):
         self._end(publication, error)
 
     def give_up_all(self, cause: str) -> None:
-        """The client stops. What is recorded goes on with the next one, and so the Server may get it yet."""
+        """The client stops. What is recorded goes on with the next one, and so the Server may get it yet.
+
+        What an earlier process has published goes on being told of, should this client start again.
+        """
+        restored = {one: each for one, each in self._publications.items() if each.is_restored}
         for publication in [*self._publications.values(), *self._blocked]:
+            if publication.is_restored:
+                continue
             error = publication.give_up(cause)
             delivery = publication.delivery
             if delivery is not None and delivery.position:
-                error = NotDelivered(cause, True)
+                error = NotDelivered(cause, True, True)
             else:
                 self.withdraw(publication)
             self._end(publication, error)
-        self._publications.clear()
+        self._publications = restored
         self._blocked.clear()
 
     # To the Server

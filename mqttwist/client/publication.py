@@ -25,12 +25,13 @@ class Publication:
     `on_end` is called once, when the call that published it is over and the turn as well. Then `error` says
     what went wrong, or is None: the message was written (QoS 0), or confirmed (QoS 1 and 2) with
     `reason_code`: 0, or 0x10 for no subscribers. `packet_id` is the last one that it had, 0 at QoS 0.
-    `duplicate_risk` says that the Server has lost a session and may have got the message twice.
+    `duplicate_risk` says that the Server has lost a session and may have got the message twice. With
+    `is_restored` a process before this one has published it, and its store has kept it.
     """
 
     __slots__ = (
-        "deadline", "delivery", "duplicate_risk", "error", "message", "on_end", "packet_id", "reason_code",
-        "reason_string", "state", "user_properties",
+        "deadline", "delivery", "duplicate_risk", "error", "is_restored", "message", "on_end", "packet_id",
+        "reason_code", "reason_string", "state", "user_properties",
     )  # fmt: skip
 
     message: Message
@@ -41,6 +42,7 @@ class Publication:
     reason_string: str | None
     user_properties: tuple[tuple[str, str], ...]
     duplicate_risk: bool
+    is_restored: bool
     error: ClientError | None
     delivery: Delivery | None
     deadline: Deadline | None
@@ -54,6 +56,7 @@ class Publication:
         self.reason_string = None
         self.user_properties = ()
         self.duplicate_risk = False
+        self.is_restored = False
         self.error = None
         self.delivery = None
         self.deadline = None

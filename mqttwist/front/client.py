@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from weakref import WeakSet
 
 from mqttwist.client.client import Client
@@ -41,6 +41,9 @@ from mqttwist.wire.packet import MQTT_3_1, MQTT_3_1_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
 from mqttwist.wire.subscribe import SubscriptionOptions
+
+if TYPE_CHECKING:
+    from mqttwist.front.store import FileStore  # which needs what not every system has
 
 BUFFER = 256  # messages of QoS 0 that wait for one subscriber
 TICK = 1.0  # seconds between two looks at Keep Alive and at what is to be sent again
@@ -75,7 +78,11 @@ class FrontClient:
     """What the two shells share. `core` is the client without a socket, `stats` its counters.
 
     `on_connected(connack)`, `on_disconnected(error)`, `on_session_lost(messages)`, `on_unclaimed(publish)`
-    and `on_error(error, received)` are called when it happens, if they are set; what they raise is logged.
+    and `on_error(error, received)` are called when it happens, if they are set; what they raise is logged. So
+    is `on_restored(publication)`, for each message that a process before this one has published when it is
+    confirmed or given up: `publication.error` says which.
+
+    A `store` keeps the session over the end of the process: see `FileStore`.
     """
 
     # What the subscriptions of a shell are made of.
@@ -89,10 +96,16 @@ class FrontClient:
         retry: Retry,
         authenticator: Authenticator | None = None,
         trace: Trace | None = None,
+        store: FileStore | None = None,
     ) -> None:
         self._shell = shell
         self._retry = retry
-        self.core = Client(settings, shell.seconds, self, self._wake, authenticator, trace)
+        journal = None if store is None else store.journal
+        self.core = Client(settings, shell.seconds, self, self._wake, authenticator, trace, journal)
+        self._store = store
+        if store is not None:
+            store.belongs_to(self.core, shell, self.settle)
+            self.core.outgoing.on_restored_end = self._restored_ended
         self._requests = Requests(self, shell)
         self._iterated: WeakSet[IteratedSubscription] = WeakSet()
         self._ready: list[Waiter[ConnAck]] = []
@@ -113,6 +126,7 @@ class FrontClient:
         self.on_session_lost: Callable[[int], object] | None = None
         self.on_unclaimed: Callable[[Publish], object] | None = None
         self.on_error: Callable[[BaseException, Received | None], object] | None = None
+        self.on_restored: Callable[[Publication], object] | None = None
 
     @property
     def stats(self) -> ClientStats:
@@ -185,6 +199,20 @@ class FrontClient:
     def _check_not_given_up(self) -> None:
         if self._fatal is not None:
             raise NotDelivered(words(self._fatal), False)
+
+    def stored(self) -> Any:
+        """Fires when all that was published up to now at QoS 1 and 2 is in the store, or over.
+
+        What waits for room in a queue that is full (`when_full="block"`) is not. Fails with `ClientError`
+        when the client stops and it could not be stored. Raises `ValueError` if there is no store.
+        """
+        if self._store is None:
+            raise ValueError("the client has no store")
+        return self._store.stored()
+
+    def _restored_ended(self, publication: Publication) -> None:
+        if self.on_restored is not None:
+            self._guard(self.on_restored, publication)
 
     def withdraw(self, publication: Publication) -> None:
         """Nobody waits for it any more: it is not sent, if that can be."""
@@ -316,6 +344,8 @@ class FrontClient:
         self._connack = connack
         self._was_accepted = True
         self._retry.connected()
+        if self._store is not None:
+            self._store.accepted(connection.version)
         self._shell.info(
             "{client_id!r} connected to {peer}: MQTT {version}, {session} session, keep alive {keep_alive} s",
             client_id=self.client_id,
@@ -454,7 +484,7 @@ class FrontClient:
         return waiter.awaitable
 
     def finish(self) -> None:
-        """The client has stopped: everything that still waits fails."""
+        """The client has stopped: everything that still waits fails. `close_store` is to follow."""
         self._is_stopped = True
         self._stop_ticking()
         if self._due_timer is not None:
@@ -462,8 +492,18 @@ class FrontClient:
             self._due_timer = None
         self._fail_all(STOPPED, ConnectionEnded(STOPPED))
 
+    def close_store(self) -> Any:
+        """Fires when all is stored and the store is closed, or at once if there is none."""
+        if self._store is not None:
+            return self._store.close()
+        waiter: Waiter[None] = self._shell.waiter()
+        waiter.succeed(None)
+        return waiter.awaitable
+
     def restart(self) -> None:
-        """The client starts, perhaps again."""
+        """The client starts, perhaps again. Raises what `FileStore.open` raises."""
+        if self._store is not None:
+            self._store.open()
         self._is_stopped = False
         self._fatal = None
         for subscription in list(self._iterated):

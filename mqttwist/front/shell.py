@@ -44,6 +44,9 @@ class Shell(Protocol):
     def every(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Have `call` called every so many seconds, for the first time when they have passed."""
 
+    def call_from_thread(self, call: Callable[[], object]) -> object:
+        """Have `call` called in the next round: the one method that may be called in another thread."""
+
     def follow(self, outcome: object, done: Callable[[BaseException | None], object]) -> object:
         """Follow what the application has returned (a coroutine, a Deferred, anything) to its end."""
 

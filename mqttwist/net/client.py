@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from twisted.application.internet import ClientService
 from twisted.application.service import Service
@@ -39,6 +39,9 @@ from mqttwist.session.connection import Trace
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.properties import Properties
 
+if TYPE_CHECKING:
+    from mqttwist.front.store import FileStore  # which needs what not every system has
+
 log = Logger(namespace="mqttwist.client")
 
 
@@ -49,8 +52,9 @@ class MQTTClient(FrontClient, Service):
     5, "3.1.1", "3.1", or "auto", which begins with 5 and asks in an older version a Server that does not know
     it. `username` and `password` are values, or functions that are asked before each attempt, and may answer
     by a Deferred or a coroutine. `authenticator` proves who we are in more steps (4.12). `reconnecting` says
-    how long to wait between attempts, and what else may come after one. `reactor` is the installed one unless
-    a test gives another. The other keywords are those of `ClientSettings`.
+    how long to wait between attempts, and what else may come after one. `store` keeps the session over the
+    end of the process. `reactor` is the installed one unless a test gives another. The other keywords are
+    those of `ClientSettings`.
 
     Raises `ValueError` for what makes no sense. Every method that takes its time returns a Deferred, which
     can be awaited as well.
@@ -59,7 +63,7 @@ class MQTTClient(FrontClient, Service):
     kind_of_function_subscription = FunctionSubscription
     kind_of_message_subscription = MessageSubscription
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part that it is made of
         self,
         where: Where | Iterable[Where],
         *,
@@ -69,6 +73,7 @@ class MQTTClient(FrontClient, Service):
         authenticator: Authenticator | None = None,
         reconnecting: Reconnecting | None = None,
         trace: Trace | None = None,
+        store: FileStore | None = None,
         reactor: Any = None,
         **settings: Unpack[ClientOptions],
     ) -> None:
@@ -81,7 +86,7 @@ class MQTTClient(FrontClient, Service):
             asks_again=callable(username) or callable(password),
         )
         super().__init__(
-            ClientSettings(versions=versions(version), **settings), shell, policy, authenticator, trace
+            ClientSettings(versions=versions(version), **settings), shell, policy, authenticator, trace, store
         )
         self._reactor = reactor
         described = [(client_endpoint(reactor, one), one) for one in as_list(where)]
@@ -105,7 +110,10 @@ class MQTTClient(FrontClient, Service):
     # Service
 
     def startService(self) -> None:
-        """Begin to connect; harmless when it runs."""
+        """Open the store, if there is one, and begin to connect; harmless when it runs.
+
+        Raises `StoreError` if the store can't be had: it is in use, say, or of another client.
+        """
         if self.running:
             return
         if not self._is_stopping:
@@ -117,7 +125,8 @@ class MQTTClient(FrontClient, Service):
     def stopService(self, timeout: float = STOP_TIMEOUT) -> Deferred[None]:
         """Send what waits, wait `timeout` seconds at most for it to be confirmed, say goodbye and close.
 
-        Fires when the transport is gone. What was not confirmed by then fails with `NotDelivered`.
+        Fires when the transport is gone and the store is closed. What was not confirmed by then fails with
+        `NotDelivered`.
         """
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
@@ -140,11 +149,16 @@ class MQTTClient(FrontClient, Service):
         """Say goodbye, and wait until the transport is gone: to close it at once could throw that away."""
         self.core.disconnect()
         self.settle()
-        return self._factory.when_none_is_left().addCallback(lambda nothing: self._service.stopService())
+        stopped = self._factory.when_none_is_left().addCallback(lambda nothing: self._service.stopService())
+        return stopped.addCallback(self._close)
+
+    def _close(self, result: None) -> Deferred[None]:
+        self.finish()
+        closed: Deferred[None] = self.close_store()
+        return closed
 
     def _left(self, result: None) -> None:
         """All is closed. Perhaps somebody has started the client again meanwhile."""
-        self.finish()
         self._is_stopping = False
         waiting, self._waiting_for_stop = self._waiting_for_stop, []
         if self.running:
@@ -221,6 +235,11 @@ class MQTTClient(FrontClient, Service):
     ) -> Deferred[Published]:
         """Answer a request, with its QoS unless another is given. Raises `ValueError` if it wants none."""
         waiting: Deferred[Published] = self._respond(request, payload, qos, properties)
+        return waiting
+
+    def stored(self) -> Deferred[None]:
+        """See `FrontClient.stored`."""
+        waiting: Deferred[None] = super().stored()
         return waiting
 
     def flushed(self) -> Deferred[None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -70,7 +70,7 @@ class TwistedShell:
     """`reactor` is what tells the time and calls later: the installed reactor, or a `Clock`."""
 
     def __init__(self, reactor: Any) -> None:
-        self._reactor: IReactorTime = reactor
+        self._reactor = reactor
         self.seconds = core_clock(reactor)
 
     def waiter(self, on_cancel: Callable[[], object] | None = None) -> DeferredWaiter:
@@ -84,6 +84,12 @@ class TwistedShell:
         loop.clock = self._reactor
         loop.start(seconds, now=False).addErrback(lambda failure: log.failure("Error in a timer", failure))
         return LoopTimer(loop)
+
+    def call_from_thread(self, call: Callable[[], object]) -> None:
+        if IReactorFromThreads.providedBy(self._reactor):
+            self._reactor.callFromThread(call)
+        else:  # a clock of tests, where there are no threads
+            self._reactor.callLater(0.0, call)
 
     def follow(self, outcome: object, done: Callable[[BaseException | None], object]) -> None:
         deferred: Deferred[Any]

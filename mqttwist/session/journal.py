@@ -327,6 +327,17 @@ class Journal:
         self._calls.append((frame, call))
         return True
 
+    def when_stored(self, call: Callable[[], object]) -> bool:
+        """Have `call` called when all that was recorded up to now is stored; False: it is.
+
+        It is called in the middle of a turn.
+        """
+        frame = self.latest_frame
+        if frame <= self.committed_frame:
+            return False
+        self._calls.append((frame, call))
+        return True
+
     # Frames
 
     @property

@@ -214,6 +214,11 @@ class WaitingQueue:
         self.messages += messages
         self.size += size
 
+    def fetch_through(self, wrap: Callable[[Backlog], Backlog]) -> None:
+        """Have what is still in the backlog come through what `wrap` makes of it."""
+        if self._backlog is not None:
+            self._backlog = wrap(self._backlog)
+
     def fetch(self) -> bool:
         """Have the next bit of the backlog in memory, behind what was fetched before; False: nothing left."""
         backlog = self._backlog

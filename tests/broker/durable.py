@@ -56,7 +56,7 @@ class Disk:
         other.last_frame, other.alive_at = self.last_frame, self.alive_at
         return other
 
-    def open_store(self, path: str, notice: Callable[[str], object]) -> StoreFile:
+    def open_store(self, path: str, wait: float, notice: Callable[[str], object]) -> StoreFile:
         """In the place of `mqttwist.stores.sqlite.file.open_store`."""
         return StoreFile(
             path=path,
@@ -118,8 +118,8 @@ class DurableTestCase(BrokerTestCase):
         store.journal.sink = self._frame_came
         self.start(settings, self.login, store)
 
-    def _open_store(self, path: str, notice: Callable[[str], object]) -> StoreFile:
-        return self.disk.open_store(path, notice)
+    def _open_store(self, path: str, wait: float, notice: Callable[[str], object]) -> StoreFile:
+        return self.disk.open_store(path, wait, notice)
 
     def _frame_came(self, number: int, wall: float, changes: Changes) -> None:
         self.assertIsNone(self.disk.pending, "one frame at a time")

@@ -29,6 +29,7 @@ from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.schema import RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL
 from mqttwist.wire.message import Kept, Message
 
+WAIT = 10.0  # seconds for which a broker waits until the one before it has ended
 CHUNK = 256  # deliveries that are read from the file at a time
 SYNC = ("off", "normal", "full")
 
@@ -94,16 +95,18 @@ class SQLiteStore:
             raise ValueError("the store is not open")
         return self._file
 
-    def open(self, notice: Callable[[str], object]) -> None:
+    def open(self, notice: Callable[[str], object], wait: float = WAIT) -> None:
         """Open the file, or begin a new one; `notice` is told in a line what is odd about it.
 
-        Raises `StoreError` if that can't be: somebody else has it open, or a newer mqttwist has made it.
+        `wait` is for how many seconds to wait for somebody else who has it. Raises `StoreError` if it can't
+        be had: it stays in use, or a newer mqttwist has made it; `ValueError` if it was changed since we
+        closed it.
         """
-        file = open_store(self.path, notice=notice)
+        file = open_store(self.path, wait, notice)
         journal = self.journal
         if self._was_opened and journal.committed_frame != file.last_frame:
             file.close()
-            raise ValueError(f"{self.path} was changed by somebody else while the broker did not run")
+            raise ValueError(f"{self.path} was changed by somebody else since we closed it")
         if not self._was_opened:
             self._was_opened = True
             sid, mid, position = file.highest()
