@@ -241,6 +241,7 @@ class StoreTestCase(BrokerTestCase):
 
     def settle(self) -> None:
         """Let everything happen until nothing is left."""
+        self.run_loop()
         while choices := self.choices():
             self.step(choices[0])
 
