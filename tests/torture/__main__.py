@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 from tests.torture.brokers import why_not_ours
+from tests.torture.run_client import client
 from tests.torture.run_full import WAYS, full
 from tests.torture.run_qos1 import qos1
 from tests.torture.run_qos2 import qos2
@@ -24,6 +25,7 @@ RUNS: dict[str, Run] = {
     "retained": retained,
     "subscriptions": subscriptions,
     "full": full,
+    "client": client,
     "loss": qos1,
 }
 KILLS = {
@@ -34,6 +36,7 @@ KILLS = {
     "subscriptions": 30,
     "full": 6,
     "power": 200,
+    "client": 50,
     "loss": 3,
 }
 

@@ -68,6 +68,12 @@ class KillTests(RunTestCase):
         result = self.play("full", Options(kills=2, way="limit", seconds=SECONDS))
         self.assertEqual(result.figures["kills"], 2)
 
+    def test_client(self) -> None:
+        """Nothing that a client has stored is lost, or done twice, when the client is killed."""
+        result = self.play("client", Options(kills=4, seconds=SECONDS))
+        self.assertGreater(result.counts["Acknowledged"], 100)
+        self.assertEqual(result.figures["client kills"], 7)
+
 
 class PowerTests(RunTestCase):
     """The writer of the store alone, on a disk whose power is cut."""
@@ -100,3 +106,8 @@ class LossTests(RunTestCase):
     def test_loss(self) -> None:
         """The run that ours passes finds what Mosquitto loses."""
         self.play("loss", Options(kills=1, messages=500, idle=2.0, seconds=SECONDS))
+
+    def test_client(self) -> None:
+        """Our client keeps its promises with Mosquitto, too, as long as that lives."""
+        result = self.play("client", Options(broker="mosquitto", kills=4, seconds=SECONDS))
+        self.assertGreater(result.counts["Acknowledged"], 100)
