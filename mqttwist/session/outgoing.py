@@ -382,10 +382,10 @@ class OutgoingFlow(Sender):
             self._finish(delivery)
             self._drop(drop.PACKET_TOO_LARGE)
             return 0
-        if self._journal is None:
-            connection.send(encoded)
-        else:  # at QoS 1, too, for the order must be the same [MQTT-4.6.0-1]
-            connection.send_when_stored(encoded, self._journal.latest_frame if delivery.qos == 2 else 0)
+        journal = self._journal
+        if journal is not None and delivery.qos == 1 and connection.is_withholding:
+            self._behind = journal.latest_frame  # what is new must not overtake it (4.6)
+        self._send_when_stored(connection, encoded, delivery.qos)  # at QoS 1, too, in order [MQTT-4.6.0-1]
         connection.metrics.publishes_sent += 1
         return len(encoded)
 

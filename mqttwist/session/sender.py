@@ -27,7 +27,7 @@ PACKET_ID_SIZES: Final = (0, 2, 2)  # bytes of the Packet Identifier, by QoS
 class Sender(Receiver):
     """One client's connection, if it has one, and what its PUBLISH packets look like."""
 
-    __slots__ = ("_aliases", "_drops", "_form", "_journal", "_last_drop", "connection")
+    __slots__ = ("_aliases", "_behind", "_drops", "_form", "_journal", "_last_drop", "connection")
 
     connection: Connection | None
     _aliases: OutboundAliases | None
@@ -35,6 +35,7 @@ class Sender(Receiver):
     _drops: Drops
     _last_drop: str  # why the last message that was dropped was
     _journal: Journal | None  # records what happens to messages of QoS 1 and 2
+    _behind: int  # the last frame for which messages of QoS 1 that are sent again are withheld
 
     def __init__(self, client_id: str, drops: Drops) -> None:
         super().__init__(client_id)
@@ -44,6 +45,7 @@ class Sender(Receiver):
         self._drops = drops
         self._last_drop = ""
         self._journal = None
+        self._behind = 0
 
     def _send_publish(
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
@@ -69,12 +71,12 @@ class Sender(Receiver):
             return self._drop(drop.EXPIRED)
         if not qos:
             connection.send(tail)
-        elif qos == 1 or self._journal is None:
+        elif self._journal is None or (qos == 1 and self._behind <= self._journal.committed_frame):
             connection.send(head)
             connection.outbox.append(packet_id.to_bytes(2, "big"))
             connection.outbox.append(tail)
         else:
-            self._send_when_stored(connection, head + packet_id.to_bytes(2, "big") + tail)
+            self._send_when_stored(connection, head + packet_id.to_bytes(2, "big") + tail, qos)
         connection.metrics.publishes_sent += 1
         return size
 
@@ -88,9 +90,10 @@ class Sender(Receiver):
         encoded = publish.encode(MQTT_5)
         if len(encoded) > connection.peer_maximum_packet_size:
             return self._drop(drop.PACKET_TOO_LARGE)
-        if qos == 2 and self._journal is not None:
+        journal = self._journal
+        if qos and journal is not None and (qos == 2 or self._behind > journal.committed_frame):
             # Without an alias: what is sent meanwhile would use it before the receiver has heard of it.
-            self._send_when_stored(connection, encoded)
+            self._send_when_stored(connection, encoded, qos)
             connection.metrics.publishes_sent += 1
             return len(encoded)
         if self._aliases is not None and len(encoded) + ALIAS_SIZE <= connection.peer_maximum_packet_size:
@@ -102,16 +105,17 @@ class Sender(Receiver):
         connection.metrics.publishes_sent += 1
         return len(encoded)
 
-    def _send_when_stored(self, connection: Connection, packet: bytes) -> None:
+    def _send_when_stored(self, connection: Connection, packet: bytes, qos: int = 2) -> None:
         """Send a packet of QoS 2, whose Packet Identifier the next process must know if we end now.
 
         Else it could send the message with another one, and the receiver would take it for another message.
+        One of QoS 1 just keeps its place behind those of its kind that are withheld.
         """
         journal = self._journal
         if journal is None:
             connection.send(packet)
         else:
-            connection.send_when_stored(packet, journal.latest_frame)
+            connection.send_when_stored(packet, journal.latest_frame if qos == 2 else 0)
 
     def _adapt(self, message: Message, grant: Grant, qos: int, packet_id: int) -> Publish:
         retain = message.retain and grant.retain_as_published

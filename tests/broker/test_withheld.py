@@ -291,6 +291,29 @@ class SubscriberTests(WithheldTestCase):
             subscriber.ack(subscriber.take_one(PubRel))
             self.assertEqual(subscriber.take(), [])
 
+    def test_new_messages_stay_behind_those_sent_again(self) -> None:
+        """What is sent again at QoS 1 waits behind a QoS 2 message; new ones must not overtake it (4.6)."""
+        for version in (4, 5):
+            options = {"topic_alias_maximum": 5} if version == 5 else {}
+            subscriber = self.subscriber(version, **options)
+            self.publisher.publish("a", b"1", 2)
+            self.publisher.publish("a", b"2", 1)
+            subscriber.lose()
+            self.holding = True
+            subscriber = self.persistent("s", version, **options)
+            self.publisher.publish("a", b"3", 1)
+            self.assertEqual(subscriber.take(), [])
+            self.commit_all()
+            self.publisher.publish("a", b"4", 1)
+            came = [packet for packet in subscriber.take() if isinstance(packet, Publish)]
+            self.assertEqual(
+                [(one.payload, one.dup) for one in came],
+                [(b"1", True), (b"2", True), (b"3", False), (b"4", False)],
+            )
+            self.commit_all()
+            self.holding = False
+            self.persistent("s", version, clean_start=True).lose()
+
     def test_overdue(self) -> None:
         """What waits for the disk was not sent, so it is not sent again because nobody confirms it."""
         subscriber = self.subscriber(4)
