@@ -35,7 +35,7 @@ class Sender(Receiver):
     _drops: Drops
     _last_drop: str  # why the last message that was dropped was
     _journal: Journal | None  # records what happens to messages of QoS 1 and 2
-    _behind: int  # the last frame for which messages of QoS 1 that are sent again are withheld
+    _behind: int  # the last frame that messages of QoS 1 wait for: they are sent again, or behind such
 
     def __init__(self, client_id: str, drops: Drops) -> None:
         super().__init__(client_id)
@@ -109,13 +109,16 @@ class Sender(Receiver):
         """Send a packet of QoS 2, whose Packet Identifier the next process must know if we end now.
 
         Else it could send the message with another one, and the receiver would take it for another message.
-        One of QoS 1 just keeps its place behind those of its kind that are withheld.
+        One of QoS 1 just keeps its place behind those of its kind that are withheld, and so do those after
+        it: what is new must not overtake it (4.6).
         """
         journal = self._journal
         if journal is None:
             connection.send(packet)
-        else:
-            connection.send_when_stored(packet, journal.latest_frame if qos == 2 else 0)
+            return
+        if qos == 1 and connection.is_withholding:
+            self._behind = journal.latest_frame
+        connection.send_when_stored(packet, journal.latest_frame if qos == 2 else 0)
 
     def _adapt(self, message: Message, grant: Grant, qos: int, packet_id: int) -> Publish:
         retain = message.retain and grant.retain_as_published
