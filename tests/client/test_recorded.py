@@ -76,8 +76,14 @@ class RecordedTests(ClientTestCase):
         self.client = Client(
             ClientSettings("us", **settings), self.time, self.owner, lambda: None, journal=journal
         )
-        self.client.record(journal, SID)
+        self.client.adopt(self.session(), journal)
         return self.client
+
+    def session(self) -> Session:
+        """Our session in a store, with nothing in it."""
+        session = Session("us", QueueLimits(0, 0, True), Drops())
+        session.sid = SID
+        return session
 
     def commit(self) -> None:
         """Have all on the disk, and whatever goes out then."""
@@ -191,7 +197,7 @@ class RecordedTests(ClientTestCase):
 
     def test_the_next_process(self) -> None:
         """The next process sends again what was sent, then what waits, and knows what it received (4.4)."""
-        session = Session("us", QueueLimits(0, 0, True), Drops())
+        session = self.session()
         for number, awaiting in ((1, 4), (2, 5), (3, PUBCOMP), (4, 0)):
             message = Publish("t", b"%d" % number, 1 if awaiting == 4 else 2)
             delivery = Delivery(message, AS_IT_IS)
@@ -202,7 +208,7 @@ class RecordedTests(ClientTestCase):
             self.backlog.append(delivery)
         session.outgoing.waiting.take_up(self, 4, 0)
         session.incoming.restore(9)
-        self.client.adopt(session)
+        self.client.adopt(session, self.disk.journal)
         server = Server(self.client)
         self.assertFalse(server.accept(True).clean_start)
         self.commit()

@@ -253,7 +253,7 @@ class StoppingTests(StoreTestCase):
         self.settle()
         self.stop()
         self.assertEqual([(type(one), one.maybe, one.stored) for one in errors], [
-            (NotDelivered, False, False), (NotDelivered, False, True)
+            (NotDelivered, False, False), (NotDelivered, True, True)
         ])  # fmt: skip
         self.assertIn("and it is stored", str(errors[1]))
 
