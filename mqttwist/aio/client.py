@@ -48,7 +48,7 @@ class Client(FrontClient):
 
     _shell: AsyncioShell
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each part that it is made of
         self,
         where: str | Iterable[str],
         *,
