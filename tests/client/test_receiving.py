@@ -155,6 +155,16 @@ class AcknowledgementTests(ClientTestCase):
             received.ack()
         self.assertEqual(server.take(), [PubAck(1), PubRec(2)])
 
+    def test_said_once(self) -> None:
+        """What is said of a message first counts, also while its acknowledgement waits for others."""
+        server = self.listening()
+        server.send(*[Publish("t", b"x", 1, packet_id=one) for one in (1, 2)])
+        self.received[1].ack()
+        self.received[1].reject(0x97)
+        self.received[1].leave()
+        self.received[0].ack()
+        self.assertEqual(server.take(), [PubAck(1), PubAck(2)])
+
     def test_another_message(self) -> None:
         """Another message in the place of one that we know is no less a message, with DUP as well (4.3.2)."""
         for version in VERSIONS:
