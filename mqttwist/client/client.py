@@ -57,8 +57,8 @@ class Client:
     """
 
     __slots__ = (
-        "_authenticator", "_clean_next", "_held", "_held_before", "_is_awake", "_is_settling", "_owner",
-        "_roused", "_was_accepted", "assigned_client_id", "connection", "deadlines", "drops",
+        "_arrived", "_authenticator", "_clean_next", "_held", "_held_before", "_is_awake", "_is_settling",
+        "_owner", "_roused", "_was_accepted", "assigned_client_id", "connection", "deadlines", "drops",
         "incoming", "metrics", "outgoing", "session_expiry_interval", "settings",
         "stats", "subscribing", "trace", "turn", "version", "wake",
     )  # fmt: skip
@@ -82,6 +82,7 @@ class Client:
     _authenticator: Authenticator | None
     _clean_next: bool  # the next connection begins a new session
     _was_accepted: bool  # some connection was: there is a session to go on with
+    _arrived: int  # messages, since the client was made
     _held: int  # bytes that wait for the application
     _held_before: int  # how many did at the last tick
     _roused: deque[Subscriber]
@@ -118,6 +119,7 @@ class Client:
         self._authenticator = authenticator
         self._clean_next = settings.clean_start or not settings.session_outlives
         self._was_accepted = False
+        self._arrived = 0
         self._held = self._held_before = 0
         self._roused = deque()
         self._is_awake = False
@@ -273,6 +275,8 @@ class Client:
                 return
         else:
             received = Received(publish, self.incoming)
+        self._arrived += 1
+        received.number = self._arrived
         found = self.subscribing.subscriptions.find(publish)
         subscribers = (
             found[0].subscribers if len(found) == 1 else [one for each in found for one in each.subscribers]

@@ -27,14 +27,19 @@ class Received:
 
     It is acknowledged when each subscriber it went to has said something: `ack`, `reject` or `leave`. At
     QoS 0 that means nothing to the Server. What a subscriber says twice counts once.
+
+    `number` counts the messages of the client in the order in which they came, whatever they came for.
     """
 
-    __slots__ = ("_flow", "_undecided", "_whole", "is_settled", "publish", "reason_code", "verdict")
+    __slots__ = (
+        "_flow", "_undecided", "_whole", "is_settled", "number", "publish", "reason_code", "verdict",
+    )  # fmt: skip
 
     publish: Publish
     verdict: int
     reason_code: int  # of the rejection
     is_settled: bool  # everybody has said something
+    number: int
     _flow: ClientIncoming
     _undecided: int  # how many have not
     _whole: Received | None  # what this is one subscriber's share of; None: it is the whole
@@ -44,6 +49,7 @@ class Received:
         self.verdict = ACCEPTED
         self.reason_code = 0
         self.is_settled = False
+        self.number = 0
         self._flow = flow
         self._undecided = 1
         self._whole = None
@@ -131,6 +137,7 @@ class Received:
         for _ in range(subscribers):
             share = Received(self.publish, self._flow)
             share._whole = self
+            share.number = self.number
             shares.append(share)
         return shares
 
