@@ -23,13 +23,22 @@ LONGEST: Final = 65535
 """The most bytes of a user name or a password: CONNECT has two bytes for their length (1.5.4, 1.5.6)."""
 
 
-def main(arguments: Sequence[str], stdin: BinaryIO, stderr: TextIO, ask: Callable[[str], str]) -> int:
-    """Do what the command line says; `ask(prompt)` reads a password unseen.
+PROGRAM: Final = "python -m mqttwist.passwd"
+
+
+def main(
+    arguments: Sequence[str],
+    stdin: BinaryIO,
+    stderr: TextIO,
+    ask: Callable[[str], str],
+    program: str = PROGRAM,
+) -> int:
+    """Do what the command line says; `ask(prompt)` reads a password unseen. The help calls us `program`.
 
     Returns the exit status: 0, or 1 after one line on `stderr`. Raises `SystemExit`, with status 2 for a
     wrong command line, like any `argparse` program.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(program).parse_args(arguments)
     try:
         user = checked_user(options.user)
         if options.delete:
@@ -44,9 +53,9 @@ def main(arguments: Sequence[str], stdin: BinaryIO, stderr: TextIO, ask: Callabl
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m mqttwist.passwd",
+        prog=program,
         description="Add a user to a password file of `twistd mqtt --auth mqtt-passwords:FILE`, change the"
         " password of one, or delete one. A running broker notices the change.",
     )

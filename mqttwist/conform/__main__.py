@@ -24,9 +24,9 @@ PASSWORD_VARIABLE: Final = "MQTT_PASSWORD"
 ALL_PASSED, SOMETHING_FAILED, NOTHING_CHECKED, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; answers the exit status."""
-    parser = _parser()
+def main(arguments: Sequence[str] | None = None, program: str = "python -m mqttwist.conform") -> int:
+    """The command line; answers the exit status. The help calls us `program`."""
+    parser = _parser(program)
     options = parser.parse_args(arguments)
     if options.page:
         sys.stdout.write(page())
@@ -92,9 +92,9 @@ def _refuse_unknown(parser: argparse.ArgumentParser, chosen: Sequence[str]) -> N
         parser.error(f"no such statement: {', '.join(sorted(unknown))}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m mqttwist.conform",
+        prog=program,
         description="Checks a broker against the normative statements of MQTT 5.0 and 3.1.1. "
         "It must not be in use: much of what is sent to it is there to be refused. The exit status is 0 when "
         "all that was checked has passed, 1 when something has not, 2 when nothing could be checked or the "
