@@ -16,15 +16,16 @@ from mqttwist.cli.options import PASSWORD_VARIABLE, VERSIONS, ConnectOptions, pa
 from mqttwist.cli.properties import PropertyTable
 from mqttwist.client.errors import ClientError, ConnectionEnded, ConnectRefused
 from mqttwist.front.retry import Reconnecting
-from mqttwist.net.client import ClientOptions, MQTTClient
-from mqttwist.net.client_endpoint import PORTS, TIMEOUT
-from mqttwist.net.log import LogTrace
+from mqttwist.net.client import MQTTClient
+from mqttwist.net.client_endpoint import TIMEOUT
+from mqttwist.session.connection import Trace
 from mqttwist.session.session import NEVER
 from mqttwist.wire.connect import Will
 from mqttwist.wire.packet import CONNECT, DISCONNECT, MQTT_3_1_1, MQTT_5
 from mqttwist.wire.properties import WILL, Properties
 from mqttwist.wire.topics import check_topic_name
 
+PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 SCHEMES: Final = {**PORTS, "ws": 0, "wss": 0}
 CLIENT_ID_LETTERS: Final = string.ascii_letters + string.digits
 NEVER_EXPIRES: Final = ("-1", "∞", str(NEVER))
@@ -136,7 +137,7 @@ class Connecting:
             username=self.options.username,
             password=self._password(),
             reconnecting=Reconnecting(first=1.0, longest=30.0),
-            trace=LogTrace() if self.options.debug else None,
+            trace=_trace() if self.options.debug else None,
             **settings,
         )
 
@@ -217,23 +218,21 @@ class Connecting:
         hidden = os.environ.get(PASSWORD_VARIABLE)
         return payload_of(hidden) if hidden is not None and self.options.username is not None else None
 
-    def _client_options(self) -> ClientOptions:
+    def _client_options(self) -> dict[str, Any]:
         options = self.options
         said = self.properties.of(CONNECT) or Properties()
-        settings = ClientOptions(
-            client_id=self._client_id(),
-            clean_start=not options.disable_clean_session,
-            keep_alive=options.keepalive,
-            session_expiry_interval=self._session_expiry(said),
-            will=self._will(),
-            properties=said,
-        )
-        if said.receive_maximum is not None:
-            settings["receive_maximum"] = said.receive_maximum
-        if said.maximum_packet_size is not None:
-            settings["maximum_packet_size"] = said.maximum_packet_size
-        if said.topic_alias_maximum is not None:
-            settings["topic_alias_maximum"] = said.topic_alias_maximum
+        settings: dict[str, Any] = {
+            "client_id": self._client_id(),
+            "clean_start": not options.disable_clean_session,
+            "keep_alive": options.keepalive,
+            "session_expiry_interval": self._session_expiry(said),
+            "will": self._will(),
+            "properties": said,
+        }
+        for name in ("receive_maximum", "maximum_packet_size", "topic_alias_maximum"):
+            value = getattr(said, name)
+            if value is not None:
+                settings[name] = value
         return settings
 
     def _client_id(self, number: int = 0) -> str:
@@ -274,3 +273,9 @@ class Connecting:
             options.will_retain,
             properties or Properties(),
         )
+
+
+def _trace() -> Trace:
+    from mqttwist.net.log import LogTrace  # which needs much of the broker
+
+    return LogTrace()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import click
@@ -110,8 +111,8 @@ class MosquittoCommand(click.Command):
         for word in waiting:
             yield word
             if word in ("-D", "--property"):
-                words = [next(waiting, ""), next(waiting, "")]
-                words += [next(waiting, "") for _ in range(words_of(words[1]) - 2)]
+                words = list(islice(waiting, 2))
+                words += islice(waiting, words_of(words[-1]) - 2 if len(words) == 2 else 0)
                 yield "\0".join(words)
             elif word in with_value and (value := next(waiting, None)) is not None:
                 yield value
@@ -122,7 +123,7 @@ def _split_property(
 ) -> tuple[tuple[str, ...], ...]:
     properties = tuple(tuple(one.split("\0")) for one in given)
     for words in properties:
-        if not all(words[:2]) or len(words) != words_of(words[1]):
+        if len(words) < 3 or len(words) != words_of(words[1]):
             raise click.BadParameter("needs PACKET NAME VALUE, or PACKET user-property NAME VALUE")
     return properties
 
