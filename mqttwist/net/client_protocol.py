@@ -34,6 +34,7 @@ class MQTTClientProtocol(Protocol):
         self._connection: ClientConnection | None = None
         self._linger: IDelayedCall | None = None
         self._is_producer = False
+        self._is_lost = False
 
     # What Twisted calls
 
@@ -62,6 +63,7 @@ class MQTTClientProtocol(Protocol):
             self._abandon(connection)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._is_lost = True
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
@@ -99,7 +101,12 @@ class MQTTClientProtocol(Protocol):
         self._twisted_transport().write(data)
 
     def close(self) -> None:
-        """Close so that the Server can read what was written last: see `MQTTServerProtocol.close`."""
+        """Close so that the Server can read what was written last: see `MQTTServerProtocol.close`.
+
+        Harmless when the transport is gone, whose file descriptor could not be waited for any more.
+        """
+        if self._is_lost:
+            return
         transport = self._twisted_transport()
         self._leave_producing()
         self.resume_reading()
