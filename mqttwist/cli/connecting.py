@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import random
 import string
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from twisted.internet.defer import FirstError
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mqttwist.cli.faults import CONNECTION_LOST, Fault
 from mqttwist.cli.options import PASSWORD_VARIABLE, VERSIONS, ConnectOptions, payload_of
 from mqttwist.cli.properties import PropertyTable
-from mqttwist.client.errors import ClientError, ConnectionEnded, ConnectRefused
+from mqttwist.client.errors import ClientError, ConnectionEnded, ConnectRefused, NotDelivered
 from mqttwist.front.retry import Reconnecting
 from mqttwist.net.client import MQTTClient
 from mqttwist.net.client_endpoint import TIMEOUT
@@ -71,14 +73,15 @@ def _split_port(place: str) -> tuple[str, int | None]:
 class CommandClient(MQTTClient):
     """Gives up when its first connection fails; and when a later one does, unless it `stays`.
 
-    `on_gone` is called once, with why there will be no more connections.
+    `on_gone` is called once, with why there will be no more connections; `gone` keeps it.
     """
 
     def __init__(self, where: IStreamClientEndpoint, stays: bool, reactor: Any, **options: Any) -> None:
         super().__init__(where, reactor=reactor, **options)
         self._stays = stays
         self._reactor = reactor
-        self.on_gone: Any = None
+        self.on_gone: Callable[[BaseException], object] | None = None
+        self.gone: BaseException | None = None
 
     def connection_failed(self, error: BaseException, peer: str) -> None:
         super().connection_failed(error, peer)
@@ -99,10 +102,17 @@ class CommandClient(MQTTClient):
             self.give_up(error)
 
     def give_up(self, error: ClientError) -> None:
+        lost = not isinstance(error, ConnectRefused) and self.connack is not None
+        self.gone = Fault(f"Error: {error}", CONNECTION_LOST) if lost else error
         super().give_up(error)
         if self.on_gone is not None:
-            lost = not isinstance(error, ConnectRefused) and self.connack is not None
-            self.on_gone(Fault(f"Error: {error}", CONNECTION_LOST) if lost else error)
+            self.on_gone(self.gone)
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """What to end with: why the connection has gone, if that is why a message was not delivered."""
+        if isinstance(error, FirstError):
+            error = error.subFailure.value or error
+        return self.gone if isinstance(error, NotDelivered) and self.gone is not None else error
 
 
 class Connecting:
@@ -209,6 +219,8 @@ class Connecting:
             raise ValueError("there is something of a will, but no --will-topic")
         if options.pw is not None and options.username is None and self.version != MQTT_5:
             raise ValueError("-P needs -u before MQTT 5.0 [MQTT-3.1.2-22]")
+        if bool(options.cert) != bool(options.key):
+            raise ValueError("--cert and --key are needed both, or none of them")
         if options.unix and self.is_tls:
             raise ValueError("there is no TLS over a Unix socket")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, FirstError
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
@@ -16,7 +16,7 @@ from mqttwist.cli.faults import DONE, reason_name
 from mqttwist.cli.lines import Input
 from mqttwist.cli.options import ConnectOptions, MosquittoCommand, connection_options, payload_of
 from mqttwist.cli.running import exit_with, run
-from mqttwist.client.errors import PublishRefused
+from mqttwist.client.errors import NotDelivered, PublishRefused
 from mqttwist.wire.packet import PUBLISH
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.topics import check_topic_name
@@ -53,6 +53,8 @@ class Publishing:
                 await self._publish_lines(client, source)
             else:
                 await self._publish_repeatedly(client, payload, reactor)
+        except (FirstError, NotDelivered) as error:
+            raise client.cause_of(error) from None
         finally:
             await connecting.leave(client)
         return DONE

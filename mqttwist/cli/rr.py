@@ -16,6 +16,7 @@ from mqttwist.cli.options import ConnectOptions, MosquittoCommand, connection_op
 from mqttwist.cli.output import Output, output_options
 from mqttwist.cli.pub import message_of
 from mqttwist.cli.running import exit_with, run
+from mqttwist.client.errors import NotDelivered
 from mqttwist.client.received import Received
 from mqttwist.wire.packet import MQTT_5, PUBLISH
 from mqttwist.wire.properties import Properties
@@ -69,6 +70,8 @@ class Asking:
                 properties=question.properties,
             )
             return await self._finished
+        except NotDelivered as error:
+            raise client.cause_of(error) from None
         finally:
             inbox.close()
             if timer is not None and timer.active():

@@ -94,8 +94,6 @@ def _certificates(path: Path) -> Iterator[Any]:
 
 def _details(options: ConnectOptions) -> dict[str, Any]:
     details: dict[str, Any] = {}
-    if bool(options.cert) != bool(options.key):
-        raise ValueError("--cert and --key are needed both, or none of them")
     if options.cert and options.key:
         chain = list(_certificates(Path(options.cert)))
         if not chain:

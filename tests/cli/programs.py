@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,9 @@ def theirs(command: str) -> list[str]:
 
 
 def start(program: list[str], *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-    """The program in the background."""
+    """The program in the background. It heeds SIGINT, even if whoever has started us does not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [*program, *arguments],
         stdin=subprocess.PIPE,
@@ -51,7 +54,7 @@ def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Outc
     except subprocess.TimeoutExpired:
         process.kill()
         stdout, stderr = process.communicate()
-        raise AssertionError(f"{process.args} goes on after {stdout!r}, {stderr!r}") from None
+        raise AssertionError(f"{process.args!r} goes on after {stdout!r}, {stderr!r}") from None
     return Outcome(stdout, process.returncode, stderr)
 
 

@@ -197,6 +197,8 @@ class SettingsTests(ConnectingCase):
             ("--unix", "x", "-h", "y"),
             ("--unix", "x", "--cafile", "y"),
             ("-L", "mqtt://h/t", "-h", "y"),
+            ("--cert", "x"),
+            ("--key", "x", "--cafile", "y"),
             ("-S",),
             ("--proxy", "socks5h://h"),
             ("--psk", "aa"),

@@ -188,7 +188,7 @@ class SubTests(SideBySideCase):
 class PubTests(SideBySideCase):
     def published_by(self, line: tuple[str, ...], stdin: bytes, messages: int) -> list[Outcome]:
         """What a subscriber sees of a run of theirs, and of ours."""
-        seen = []
+        seen: list[Outcome] = []
         for program in (theirs("pub"), ours("pub")):
             client_id = f"watch-{len(seen)}-{abs(hash(line))}"
             watch = start(
@@ -213,7 +213,7 @@ class PubTests(SideBySideCase):
                 (("-t", "a/b", "-m", "h\u00e9", "-q", "1", "-V", "mqttv31"), b"", 1),
                 (("-t", "a/b", "-m", "-x", "-q", "2", "-V", "5", "-i", "me"), b"", 1),
                 (("-t", "a/r", "-m", "kept", "-r"), b"", 1),
-                (("-t", "a/r", "-n", "-r"), b"", 1),
+                (("-t", "a/n", "-n", "-r"), b"", 1),
                 (("-t", "a/f", "-f", file.name), b"", 1),
                 (("-t", "a/s", "-s"), b"all\nof\0it", 1),
                 (("-t", "a/l", "-l", "-q", "1"), b"1\n\n3\r\nlast", 4),
