@@ -23,10 +23,11 @@ class Input:
         self._descriptor = descriptor
         self._rest = b""
         self._is_over = False
+        self._waiting: Deferred[bytes] | None = None
 
     def read(self) -> Deferred[bytes]:
         """Fires with what there is to be read, b"" at the end."""
-        waiting: Deferred[bytes] = Deferred(lambda deferred: None)
+        self._waiting = waiting = Deferred[bytes]()
         threading.Thread(target=self._read, args=(waiting,), daemon=True).start()
         return waiting
 
@@ -37,6 +38,12 @@ class Input:
         except OSError:
             outcome = Failure()
         self._reactor.callFromThread(self._tell, waiting, outcome)
+
+    def close(self) -> None:
+        """Read no more: who waits is told that it is the end."""
+        self._is_over = True
+        if self._waiting is not None and not self._waiting.called:
+            self._waiting.callback(b"")
 
     def _tell(self, waiting: Deferred[bytes], outcome: bytes | Failure) -> None:
         if not waiting.called:

@@ -46,6 +46,7 @@ class Publishing:
         if payload is None and not self.by_line:
             payload = await source.whole()
         client = connecting.client(reactor, stays=self.by_line, when_full="block")
+        client.on_gone = lambda error: source.close()
         client.startService()
         try:
             await client.ready()
@@ -77,6 +78,8 @@ class Publishing:
             before = now
         if before is not None:
             await before
+        if client.gone is not None:
+            raise client.gone
 
     def _publish(self, client: CommandClient, payload: bytes) -> Deferred[Any]:
         published: Deferred[Any] = client.publish(

@@ -52,7 +52,8 @@ class Asking:
             question = replace(question, payload=await Input(reactor).whole())
         client = self._connecting.client(reactor)
         client.on_gone = self._fail
-        inbox = Inbox(client.core, self._take, self._fail)
+        self._reactor = reactor
+        self._inbox = inbox = Inbox(client.core, self._take, self._fail)
         inbox.subscribe(SubscriptionOptions(question.response_topic, question.qos))
         client.startService()
         timer = None
@@ -82,11 +83,14 @@ class Asking:
     def _take(self, received: Received) -> bool:
         if received.retain and self._question.no_retained:
             return True
-        if self._finished.called:
-            return False
         self._output.show(received)
-        self._finished.callback(DONE)
+        self._inbox.close()
+        self._reactor.callLater(0, self._finish)  # when it is acknowledged
         return True
+
+    def _finish(self) -> None:
+        if not self._finished.called:
+            self._finished.callback(DONE)
 
     def _fail(self, error: BaseException) -> None:
         if not self._finished.called:

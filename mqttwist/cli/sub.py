@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from mqttwist.cli.connecting import CommandClient, Connecting
 from mqttwist.cli.faults import DONE, TIMED_OUT, Fault, fault_of
@@ -68,11 +69,11 @@ class Subscription:
         self._topics = topics
         self._unsubscribe = unsubscribe
         self._shown = 0
-        self._removals: list[Deferred[Any]] = []
         self.finished: Deferred[int] = Deferred()
 
     async def run(self, reactor: Any, timeout: int | None, exit_after_sub: bool) -> int:
         """Until there is a reason to end; then what was taken is acknowledged, and DISCONNECT goes out."""
+        self._reactor = reactor
         self._client = client = self._connecting.client(reactor, stays=True)
         client.on_gone = self._fail
         self._inbox = inbox = Inbox(client.core, self._take, self._fail)
@@ -123,7 +124,8 @@ class Subscription:
         if not selection.is_wanted(received):
             return True
         if selection.remove_retained and received.retain:
-            self._removals.append(self._client.publish(received.topic_name, b"", qos=1, retain=True))
+            removed = self._client.publish(received.topic_name, b"", qos=1, retain=True)
+            removed.addErrback(self._fail_with)
         if not selection.is_printed(received):
             return True
         self._output.show(received)
@@ -133,14 +135,24 @@ class Subscription:
         return True
 
     def _end(self, status: int) -> None:
-        """`stopService` waits for what is to be confirmed: the end of retained messages."""
+        """Stop in the next round, when the message at hand is acknowledged.
+
+        `stopService` waits for what is to be confirmed: the end of retained messages.
+        """
         self._inbox.close()
+        self._reactor.callLater(0, self._finish, status)
+
+    def _finish(self, status: int) -> None:
         if not self.finished.called:
             self.finished.callback(status)
 
     def _time_out(self) -> None:
         self._inbox.close()
         self._fail(Fault("Timed out", TIMED_OUT))
+
+    def _fail_with(self, failure: Failure) -> None:
+        if failure.value is not None:
+            self._fail(failure.value)
 
     def _fail(self, error: BaseException) -> None:
         if not self.finished.called:
