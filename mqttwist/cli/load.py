@@ -1,7 +1,8 @@
 """The load of `mqttwist bench`: clients that publish, clients that subscribe, and what is measured meanwhile.
 
 A payload begins with the time when it was to be sent, in nanoseconds of this process's clock, so that a
-publisher that falls behind its rate makes latencies longer, not fewer.
+publisher that falls behind its rate makes latencies longer, not fewer. What became due since the last look
+at the clock counts from now: to wait for that look is the load's own delay, not the broker's.
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ class Publisher:
 
     def start(self) -> Deferred[None]:
         """Fires when all was confirmed, or at QoS 0 written."""
-        self._began = self._load._clock()
+        self._began = self._looked_at = self._load._clock()
         self._loop.start(PACE if self._plan.rate else 0.0).addErrback(self._fail)
         return self._finished
 
@@ -232,7 +233,8 @@ class Publisher:
             room = min(room, int(elapsed * plan.rate) + 1 - self._sent)
         for _ in range(room):
             due = now if plan.rate is None else self._began + int(self._sent / plan.rate * SECOND)
-            self._publish(due)
+            self._publish(due if due < self._looked_at else now)
+        self._looked_at = now
 
     def _publish(self, due: int) -> None:
         topic = self._topics[self._sent % len(self._topics)]

@@ -28,7 +28,7 @@ class LostTests(SynchronousTestCase):
         client = MQTTClient("localhost:1", reactor=clock)
         transport = GoneTransport()
         protocol = MQTTClientFactory(client, clock).buildProtocol(None)
-        protocol.makeConnection(transport)
+        protocol.makeConnection(transport)  # type: ignore[no-untyped-call]
         transport.is_gone = True
         protocol.connectionLost(Failure(ConnectionLost()))
         self.assertIsNone(client.core.connection)
