@@ -10,7 +10,7 @@ from typing import Any
 
 from mqttwist.broker.settings import Settings
 from mqttwist.net.asyncio_endpoint import server_context
-from mqttwist.net.protocol import LINGER
+from mqttwist.net.core_protocol import LINGER
 from mqttwist.wire.acknowledge import PubAck
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
 from mqttwist.wire.enums import ReasonCode
@@ -34,9 +34,10 @@ class BrokerOnAsyncioTests(LoopTestCase):
 
     def connection_of(self, client_id: str) -> Any:
         """The broker's side of a client."""
+        protocols: set[Any] = set(self.factory._protocols)
         (connection,) = [
             connection
-            for protocol in self.factory._protocols
+            for protocol in protocols
             if (connection := protocol._connection) is not None
             and connection.session is not None
             and connection.session.client_id == client_id
@@ -48,8 +49,9 @@ class BrokerOnAsyncioTests(LoopTestCase):
 
         async def run() -> None:
             await self.connected("a")
+            protocol: Any
             (protocol,) = self.factory._protocols
-            transport: Any = protocol.transport
+            transport = protocol.transport
             self.assertEqual(protocol.write, transport._transport.write)
 
         self.run_on_loop(run())

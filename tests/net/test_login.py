@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.connection import ServerConnection
 from mqttwist.net.auth import AvatarId, FullAuthority, IAuthority, ServerBusy, make_portal
+from mqttwist.net.core_protocol import LINGER
 from mqttwist.net.login import GuardedAuthority, PortalLogin, accept_local
-from mqttwist.net.protocol import LINGER
 from mqttwist.wire.acknowledge import PubAck
 from mqttwist.wire.connect import ConnAck, Will
 from mqttwist.wire.control import PingReq, PingResp

@@ -21,7 +21,8 @@ from mqttwist.broker.connection import ServerConnection
 from mqttwist.broker.doors import SilentObserver
 from mqttwist.broker.settings import Settings
 from mqttwist.net.auth import FullAuthority, make_portal
-from mqttwist.net.protocol import LINGER, MQTTServerFactory, MQTTServerProtocol
+from mqttwist.net.core_protocol import LINGER
+from mqttwist.net.protocol import MQTTServerFactory, MQTTServerProtocol
 from mqttwist.session.connection import PUMP_LIMIT
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.connect import ConnAck, Connect, Will

@@ -21,7 +21,7 @@ from mqttwist.broker.broker import accept_everybody
 from mqttwist.broker.doors import SilentObserver
 from mqttwist.broker.settings import Settings
 from mqttwist.net.auth import make_portal
-from mqttwist.net.protocol import LINGER
+from mqttwist.net.core_protocol import LINGER
 from mqttwist.net.service import BACKLOG, DELIVERIES_A_TURN, BrokerService
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.wire.connect import ConnAck
