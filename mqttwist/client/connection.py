@@ -258,11 +258,14 @@ class ClientConnection(Connection):
                 text = f"the Server has not answered PINGREQ for {ping_timeout:g} s"
                 self.end(ConnectionEnded(text), abort=True)
                 return
-        elif self.keep_alive and now - self.last_sent >= self.keep_alive - min(
-            PING_MARGIN, self.keep_alive / 2
-        ):
+        elif self.keep_alive and now >= self.ping_due_at:
             self._ping_sent_at = now
             self.send_packet(PingReq())
+
+    @property
+    def ping_due_at(self) -> float:
+        """When PINGREQ is due if nothing else is sent, by the turn's clock; Keep Alive is not 0."""
+        return self.last_sent + self.keep_alive - min(PING_MARGIN, self.keep_alive / 2)
 
     def _look_for_connack(self, now: float) -> None:
         patience = self._client.settings.connect_timeout

@@ -83,5 +83,5 @@ def _next_look_of_client(front: FrontClient, soon: float) -> float:
     if not connection.keep_alive:
         return inf
     sent = connection.last_sent
-    due = (sent + connection.keep_alive, sent + core.settings.ping_timeout)
+    due = (connection.ping_due_at, sent + core.settings.ping_timeout)
     return min((one for one in due if one > soon - 1.0), default=soon)
