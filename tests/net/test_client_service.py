@@ -191,10 +191,23 @@ class StopTests(ClientTestCase):
         self.broker.settle()
         self.successResultOf(waiting)
 
+    def test_given_up_for_good(self) -> None:
+        """What has failed because the client was stopped is not sent when it is started again."""
+        endpoint = self.broker.endpoint()
+        endpoint.refuses = True
+        client = self.client("us", where=endpoint)
+        waiting = client.publish("a", b"x", qos=1)
+        self.broker.run(client.stopService())
+        self.assertFalse(self.failureResultOf(waiting, NotDelivered).value.maybe)
+        endpoint.refuses = False
+        client.startService()
+        self.broker.settle()
+        self.assertEqual((client.is_connected, self.broker.messages), (True, []))
+
 
 class KeepAliveTests(ClientTestCase):
     def test_pingreq(self) -> None:
-        """PINGREQ goes out when nothing else was sent for as long as Keep Alive says [MQTT-3.1.2-20]."""
+        """PINGREQ goes out before nothing else was sent for as long as Keep Alive says [MQTT-3.1.2-20]."""
         client, server = self.accepted(keep_alive=10)
         self.broker.advance(7)
         self.assertEqual(server.take(), [])
@@ -219,7 +232,7 @@ class KeepAliveTests(ClientTestCase):
         client, server = self.accepted(keep_alive=10, ping_timeout=20)
         ends: list[ClientError] = []
         client.on_disconnected = ends.append
-        self.broker.advance(29)
+        self.broker.advance(27)
         self.assertTrue(client.is_connected)
         self.broker.advance(2)
         self.assertFalse(client.is_connected)
