@@ -176,13 +176,13 @@ class Scenes:
             writer = self.client(client_id=f"w{version}", **options)
             got: list[bytes] = []
 
-            @reader.subscription("t", qos=2)
             async def take(received: Received) -> None:
                 got.append(received.payload)
 
+            subscription = reader.call_for("t", take, qos=2)
             numbers = [b"%d" % number for number in range(300)]
             async with reader, writer:
-                await reader.ready()
+                await subscription
                 outcomes = [writer.publish("t", one, qos=2) for one in numbers[:100]]
                 while len(got) < 10:
                     await asyncio.sleep(0.001)
