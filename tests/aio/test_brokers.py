@@ -218,16 +218,15 @@ class OurBrokerTests(Scenes, unittest.TestCase):
     def test_tls(self) -> None:
         """So does TLS, with a certificate that is checked."""
         key, certificate = make_certificate(self.folder)
-        port = free_port()
         secure = BrokerProcess(
-            "--listen", f"ssl:{port}:privateKey={key}:certKey={certificate}:interface=127.0.0.1"
+            "--listen", f"ssl:0:privateKey={key}:certKey={certificate}:interface=127.0.0.1"
         )
         self.addCleanup(secure.stop)
         secure.wait_for(STARTED)
 
         async def scene() -> None:
             trust = ssl.create_default_context(cafile=certificate)
-            client = Client(f"mqtts://localhost:{port}", tls=trust)
+            client = Client(f"mqtts://localhost:{secure.ports[0]}", tls=trust)
             async with client, client.subscribe("t") as messages:
                 await client.publish("t", bytes(1_000_000), qos=1)
                 self.assertEqual(len((await anext(messages)).payload), 1_000_000)
