@@ -72,7 +72,7 @@ class KillTests(RunTestCase):
         """Nothing that a client has stored is lost, or done twice, when the client is killed."""
         result = self.play("client", Options(kills=4, seconds=SECONDS))
         self.assertGreater(result.counts["Acknowledged"], 100)
-        self.assertEqual(result.figures["client kills"], 7)
+        self.assertGreaterEqual(int(result.figures["client kills"]), 6)
 
 
 class PowerTests(RunTestCase):
