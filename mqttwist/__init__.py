@@ -20,9 +20,9 @@ if TYPE_CHECKING:
         QueueFull,
         SubscribeRefused,
     )
+    from mqttwist.client.published import Published
     from mqttwist.client.received import Received
     from mqttwist.client.scram import ScramSHA1, ScramSHA256, ScramSHA512
-    from mqttwist.front.published import Published
     from mqttwist.front.request import NoResponse
     from mqttwist.front.retry import Reconnecting
     from mqttwist.front.store import FileStore
@@ -41,7 +41,7 @@ _WHERE = {
     ),
     "client.received": ("Received",),
     "client.scram": ("ScramSHA1", "ScramSHA256", "ScramSHA512"),
-    "front.published": ("Published",),
+    "client.published": ("Published",),
     "front.request": ("NoResponse",),
     "front.retry": ("Reconnecting",),
     "front.store": ("FileStore",),

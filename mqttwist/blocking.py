@@ -19,9 +19,9 @@ from mqttwist.aio import Client
 from mqttwist.aio.place import TLS
 from mqttwist.client.doors import Authenticator
 from mqttwist.client.errors import ClientError
+from mqttwist.client.published import Published
 from mqttwist.client.received import Received
 from mqttwist.front.options import AskedCredential, PlainOptions
-from mqttwist.front.published import Published
 from mqttwist.wire.properties import Properties
 
 Where = str | Iterable[str]

@@ -13,12 +13,12 @@ from mqttwist.aio.protocol import ClientProtocol
 from mqttwist.aio.shell import AsyncioShell
 from mqttwist.client.doors import Authenticator
 from mqttwist.client.errors import ClientError, ConnectionEnded
+from mqttwist.client.published import Published
 from mqttwist.client.received import Received
 from mqttwist.client.settings import ClientSettings
 from mqttwist.front.client import STOP_TIMEOUT, FrontClient
 from mqttwist.front.options import AskedCredential, ClientOptions, as_password, as_username, versions
 from mqttwist.front.places import Places
-from mqttwist.front.published import Published
 from mqttwist.front.retry import Reconnecting, Retry, words
 from mqttwist.session.connection import Trace
 from mqttwist.wire.connect import ConnAck

@@ -29,7 +29,7 @@ from mqttwist.session.outgoing import PAUSE_NONE, OutgoingFlow
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.acknowledge import Acknowledgement
 from mqttwist.wire.message import Message
-from mqttwist.wire.packet import MQTT_5, PUBCOMP
+from mqttwist.wire.packet import MQTT_5, PUBCOMP, PUBREC
 
 if TYPE_CHECKING:
     from mqttwist.client.requests import Request
@@ -320,6 +320,23 @@ class ClientFlow(OutgoingFlow):
 
     # What becomes of them
 
+    def acknowledged(self, packet_id: int, packet_type: int, reason_code: int) -> bool:
+        """As the broker does. That a message of QoS 2 has no subscribers PUBREC says, and not PUBCOMP."""
+        if packet_type == PUBREC and reason_code:
+            delivery = self.in_flight.get(packet_id)
+            publication = None if delivery is None else self._publications.get(delivery)
+            if publication is not None:
+                self._note(publication, reason_code)
+        return super().acknowledged(packet_id, packet_type, reason_code)
+
+    def _note(self, publication: Publication, reason_code: int) -> None:
+        """What the Server has said of a message."""
+        publication.reason_code = reason_code
+        answer = self.answer
+        if answer is not None and answer.properties is not None:
+            publication.reason_string = answer.properties.reason_string
+            publication.user_properties = answer.properties.user_properties
+
     def _complete(self, delivery: Delivery, packet_type: int, reason_code: int) -> None:
         publication = self._publications.pop(delivery, None)
         if publication is not None:
@@ -327,11 +344,8 @@ class ClientFlow(OutgoingFlow):
         super()._complete(delivery, packet_type, reason_code)
 
     def _confirm(self, publication: Publication, packet_type: int, reason_code: int) -> None:
-        answer = self.answer
-        if answer is not None and answer.properties is not None:
-            publication.reason_string = answer.properties.reason_string
-            publication.user_properties = answer.properties.user_properties
-        publication.reason_code = reason_code
+        if packet_type != PUBCOMP or reason_code or self.answer is not None:
+            self._note(publication, reason_code or publication.reason_code)
         error: ClientError | None = None
         if reason_code >= 0x80 and packet_type != PUBCOMP:  # by then the Server has the message
             error = PublishRefused(reason_code, publication.reason_string, publication.user_properties)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from weakref import WeakSet
 
@@ -18,12 +19,12 @@ from mqttwist.client.connection import ClientConnection
 from mqttwist.client.doors import Authenticator
 from mqttwist.client.errors import ClientError, ConnectionEnded, ConnectRefused, NotDelivered
 from mqttwist.client.publication import Publication
+from mqttwist.client.published import Published
 from mqttwist.client.received import Received
 from mqttwist.client.settings import ClientSettings
 from mqttwist.client.stats import ClientStats
 from mqttwist.client.subscriptions import Subscriber
 from mqttwist.front.places import Places
-from mqttwist.front.published import Published, published
 from mqttwist.front.request import Requests
 from mqttwist.front.retry import Retry, words
 from mqttwist.front.shell import Shell, Timer, Waiter
@@ -162,8 +163,8 @@ class FrontClient:
         """As the shells' `publish`, which has the types."""
         message = Message.create(topic_name, payload, qos, retain, properties)
         publication = Publication(message)
-        waiter: Waiter[Published] = self._shell.waiter(lambda: self.withdraw(publication))
-        publication.on_end = lambda ended: _tell_waiter(waiter, ended)
+        waiter: Waiter[Published] = self._shell.waiter(partial(self.core.withdraw, publication))
+        publication.on_end = partial(_tell_waiter, waiter)
         try:
             self._send(publication, deadline)
         except ClientError as error:
@@ -580,6 +581,6 @@ class FrontClient:
 
 def _tell_waiter(waiter: Waiter[Published], publication: Publication) -> None:
     if publication.error is None:
-        waiter.succeed(published(publication))
+        waiter.succeed(Published(publication))
     else:
         waiter.fail(publication.error)

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from mqttwist.client.doors import Authenticator
 from mqttwist.client.errors import ClientError, ConnectionEnded
+from mqttwist.client.published import Published
 from mqttwist.client.received import Received
 from mqttwist.client.settings import ClientSettings
 from mqttwist.front.client import BUFFER, STOP_TIMEOUT, Asked, CallOptions, FrontClient
@@ -28,7 +29,6 @@ from mqttwist.front.options import (
     versions,
 )
 from mqttwist.front.places import Places
-from mqttwist.front.published import Published
 from mqttwist.front.retry import Reconnecting, Retry
 from mqttwist.front.subscription import Function
 from mqttwist.net.client_endpoint import Where, as_list, client_endpoint, redirected_endpoint

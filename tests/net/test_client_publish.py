@@ -12,7 +12,6 @@ from mqttwist import (
     NotDelivered,
     NotSupportedByServer,
     Properties,
-    Published,
     PublishRefused,
     QueueFull,
 )
@@ -32,13 +31,16 @@ class ResultTests(ClientTestCase):
         self.assertEqual(self.successResultOf(deferreds[0]).packet_id, 0)
         self.assertNoResult(deferreds[1])
         properties = Properties(reason_string="nobody", user_properties=(("k", "v"),))
-        server.send(PubAck(one.packet_id, 0x10, properties), PubRec(two.packet_id))
-        expected = Published(0x10, one.packet_id, "nobody", (("k", "v"),), False)
-        self.assertEqual(self.successResultOf(deferreds[1]), expected)
+        server.send(PubAck(one.packet_id, 0x10, properties), PubRec(two.packet_id, 0x10))
+        result = self.successResultOf(deferreds[1])
+        self.assertEqual((result.reason_code, result.packet_id), (0x10, one.packet_id))
+        self.assertEqual((result.reason_string, result.user_properties), ("nobody", (("k", "v"),)))
+        self.assertFalse(result.duplicate_risk)
         self.assertNoResult(deferreds[2])
         server.take()
         server.send(PubComp(two.packet_id))
-        self.assertEqual(self.successResultOf(deferreds[2]).packet_id, two.packet_id)
+        result = self.successResultOf(deferreds[2])
+        self.assertEqual((result.reason_code, result.packet_id), (0x10, two.packet_id))
         self.assertEqual(zero.qos, 0)
 
     def test_refused(self) -> None:
