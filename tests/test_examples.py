@@ -17,12 +17,13 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parents[1]
 
 
-def example(page: str) -> str:
-    """The first Python block of a page."""
-    match = re.search(r"^```python\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    if match is None:
-        raise AssertionError(f"{page} shows no Python")
-    return match[1]
+def example(page: str, text: str = "BrokerService") -> str:
+    """The first Python block of a page that has `text` in it."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    for block in blocks:
+        if text in block:
+            return str(block)
+    raise AssertionError(f"{page} shows no Python with {text}")
 
 
 class ExampleTests(SynchronousTestCase):
@@ -54,5 +55,6 @@ class ExampleTests(SynchronousTestCase):
         self.assertLessEqual(len([line for line in body.splitlines() if line.strip()]), 11)
 
     def test_same(self) -> None:
-        """Both pages show the same program."""
+        """The pages show the same programs as the README."""
         self.assertEqual(example("docs/embedding.md"), example("README.md"))
+        self.assertEqual(example("docs/client.md", "MQTTClient"), example("README.md", "MQTTClient"))
