@@ -23,6 +23,7 @@ from twisted.internet.task import Clock
 
 from mqttwist.broker.broker import Broker
 from mqttwist.broker.local import WaitingReceiver
+from mqttwist.broker.settings import Settings
 from mqttwist.client.errors import ClientError
 from mqttwist.client.received import Received
 from mqttwist.client.settings import ClientSettings
@@ -152,9 +153,9 @@ class StoreTestCase(BrokerTestCase):
         self.observed: list[tuple[bytes, int]] = []
         self.start_broker()
 
-    def start_broker(self) -> None:
+    def start_broker(self, settings: Settings | None = None) -> None:
         """A broker that knows nothing of sessions; one in the process observes what is published to "t"."""
-        self.broker = Broker(MemoryStore(), self.seconds)
+        self.broker = Broker(MemoryStore(), self.seconds, settings)
         self.receiver = WaitingReceiver("observer", QueueLimits(0, 0, True), Drops(), lambda: None)
         self.broker.subscribe(self.receiver, SubscriptionOptions("t", 2))
 

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mqttwist.broker.broker import Broker
+from mqttwist.broker.settings import Settings
 from mqttwist.client.errors import ClientError, NotDelivered, QueueFull
 from mqttwist.client.publication import Publication
 from mqttwist.client.settings import ClientSettings
@@ -204,6 +205,21 @@ class KeepingTests(StoreTestCase):
         self.work()
         self.crash()
         self.assertEqual([(one.payload, one.dup) for one in self.resume()], [(b"1", True)])
+
+    def test_what_waits_in_the_next_session_is_stored(self) -> None:
+        """What was sent in a lost session and waits in the next one, for the send quota, is stored as new."""
+        self.boot()
+        self.come()
+        self.connect()
+        self.program.publish(b"1", 1)
+        self.program.publish(b"2", 1)
+        self.work()
+        self.crash()
+        self.start_broker(Settings(receive_maximum=1))
+        self.assertEqual([one.payload for one in self.resume()], [b"1"])
+        self.work()
+        states = [(bool(row["packet_id"]), row["state"] or 0) for row in self.disk.rows("queue")]
+        self.assertEqual(states, [(True, 1), (False, 0)])
 
     def test_a_new_client_has_lost_no_session(self) -> None:
         """One that was never accepted before does not say that its session is lost; one that was does."""
