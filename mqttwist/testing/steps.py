@@ -78,7 +78,8 @@ def _next_look_of_client(front: FrontClient, soon: float) -> float:
     connection = core.connection
     if connection is None:
         return inf
-    if connection.state != CONNECTED or (connection.version != MQTT_5 and core.outgoing.in_flight):
+    waits = connection.version != MQTT_5 and core.outgoing.in_flight
+    if connection.state != CONNECTED or waits or connection.reading_is_paused:
         return soon
     if not connection.keep_alive:
         return inf

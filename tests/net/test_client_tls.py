@@ -36,6 +36,8 @@ def private_certificate(key_file: Path, certificate_file: Path) -> PrivateCertif
 
 
 class TransportTestCase(TestCase):
+    timeout = 20.0  # seconds
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory(prefix="mqttwist-")
         self.addCleanup(folder.cleanup)
