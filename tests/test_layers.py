@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "session": {"wire", "session"},
     "broker": {"wire", "session", "broker"},
     "client": {"wire", "session", "client"},
-    "front": {"wire", "session", "client", "front"},
+    "front": {"wire", "session", "client", "stores", "front"},
     "aio": {"wire", "session", "client", "front", "aio"},
     "conform": {"wire", "broker", "stores", "conform"},
 }
