@@ -33,7 +33,8 @@ class QueueFull(ClientError):
 class Refused(ClientError):
     """The Server said no: `reason_code` (0x80 and above), and in MQTT 5.0 perhaps why.
 
-    `user_properties` are those of the packet that said so.
+    `user_properties` are those of the packet that said so. The classes below say what was refused, each by
+    itself: a compiled class that is an exception can call no method that another overrides.
     """
 
     def __init__(
@@ -48,29 +49,21 @@ class Refused(ClientError):
         self.user_properties = user_properties
 
     def __str__(self) -> str:
-        said = f": {self.reason_string}" if self.reason_string else ""
-        return f"{self.what} refused with 0x{self.reason_code:02X}{said}"
-
-    @property
-    def what(self) -> str:
-        """What was refused."""
-        return "the request was"
+        return _refusal("the request", self)
 
 
 class PublishRefused(Refused):
     """A message was answered by a PUBACK or PUBREC of 0x80 and above."""
 
-    @property
-    def what(self) -> str:
-        return "the message was"
+    def __str__(self) -> str:
+        return _refusal("the message", self)
 
 
 class SubscribeRefused(Refused):
     """A subscription, or its end, was refused."""
 
-    @property
-    def what(self) -> str:
-        return "the subscription was"
+    def __str__(self) -> str:
+        return _refusal("the subscription", self)
 
 
 class ConnectRefused(Refused):
@@ -79,11 +72,24 @@ class ConnectRefused(Refused):
     `server_reference` is where to go instead, if the Server said so (4.13).
     """
 
-    server_reference: str | None = None
+    server_reference: str | None
 
-    @property
-    def what(self) -> str:
-        return "the connection was"
+    def __init__(
+        self,
+        reason_code: int,
+        reason_string: str | None = None,
+        user_properties: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(reason_code, reason_string, user_properties)
+        self.server_reference = None
+
+    def __str__(self) -> str:
+        return _refusal("the connection", self)
+
+
+def _refusal(what: str, refused: Refused) -> str:
+    said = f": {refused.reason_string}" if refused.reason_string else ""
+    return f"{what} was refused with 0x{refused.reason_code:02X}{said}"
 
 
 class ConnectionEnded(ClientError):
