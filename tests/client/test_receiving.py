@@ -210,6 +210,15 @@ class AcknowledgementTests(ClientTestCase):
         self.received[2].ack()
         self.assertEqual(server.take(), [PubAck(1)])
 
+    def test_a_session_that_goes_on(self) -> None:
+        """What a Server sends beyond Receive Maximum when a session goes on is taken, as Mosquitto does it."""
+        self.listening(receive_maximum=2).hang_up()
+        server = self.connect(True)
+        server.send(*[Publish("t", b"%d" % one, 1, packet_id=one) for one in range(1, 6)])
+        for received in self.received:
+            received.ack()
+        self.assertEqual(server.take(), [PubAck(one) for one in range(1, 6)])
+
     def test_all_left(self) -> None:
         """When so much was left that the Server may send no more, another connection brings it anew (4.9)."""
         server = self.listening(receive_maximum=2)
