@@ -226,7 +226,7 @@ class Client:
         self._clean_next = not self.settings.session_outlives
         self._was_accepted = True
         # When a session goes on, Mosquitto 2.0 sends all that has waited, whatever Receive Maximum says. To
-        # hold it to that (0x93) would be to connect again and again, and never get it. `hold_bytes` bounds it.
+        # hold it to that (0x93) would be to connect again and again and never get it. `hold_bytes` bounds it.
         is_held_to_it = self.version == MQTT_5 and not is_present
         self.incoming.begin(connection, self.settings.receive_maximum if is_held_to_it else 0)
         self.outgoing.begin(connection, connection.limits)

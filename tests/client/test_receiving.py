@@ -211,7 +211,7 @@ class AcknowledgementTests(ClientTestCase):
         self.assertEqual(server.take(), [PubAck(1)])
 
     def test_a_session_that_goes_on(self) -> None:
-        """What a Server sends beyond Receive Maximum when a session goes on is taken, as Mosquitto does it."""
+        """What a Server sends beyond Receive Maximum when a session goes on is taken: Mosquitto does so."""
         self.listening(receive_maximum=2).hang_up()
         server = self.connect(True)
         server.send(*[Publish("t", b"%d" % one, 1, packet_id=one) for one in range(1, 6)])
