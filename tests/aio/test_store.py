@@ -1,0 +1,42 @@
+"""The client on asyncio with a store: what was published is there in the next process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from mqttwist.aio.client import Client
+from mqttwist.client.errors import NotDelivered
+from mqttwist.front.store import FileStore
+
+NOWHERE = "unix:/nowhere/to/be/found"
+
+
+class StoreTests(SynchronousTestCase):
+    def client(self, path: str) -> Client:
+        return Client(
+            NOWHERE, client_id="us", session_expiry_interval=3600, store=FileStore(path, sync="off")
+        )
+
+    def test_it_is_kept(self) -> None:
+        """A message that was published without a connection waits in the file for the next client."""
+        path = os.path.join(self.mktemp(), "client.db")
+        os.mkdir(os.path.dirname(path))
+
+        async def publish() -> None:
+            client = self.client(path)
+            async with client:
+                waiting = client.publish("t", b"1", qos=1)
+                await client.stored()
+            with self.assertRaises(NotDelivered):
+                await waiting
+
+        async def restored() -> int:
+            client = self.client(path)
+            async with client:
+                return client.stats.restored
+
+        asyncio.run(publish())
+        self.assertEqual(asyncio.run(restored()), 1)
