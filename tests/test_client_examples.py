@@ -44,7 +44,8 @@ class ClientExampleTests(TestCase):
             self.assertIn(ADDRESS, program)
             mains: list[Any] = []
             with patch.object(task, "react", mains.append), redirect_stdout(io.StringIO()) as shown:
-                code = compile(program.replace(ADDRESS, self.address), page, "exec", dont_inherit=True)
+                here = program.replace(ADDRESS, self.address).replace("pump-7.db", self.mktemp())
+                code = compile(here, page, "exec", dont_inherit=True)
                 exec(code, {"__name__": "example"})
                 yield Deferred.fromCoroutine(mains[0](self.reactor)).addTimeout(20, self.reactor)
             self.assertEqual(shown.getvalue(), expected)
@@ -52,3 +53,7 @@ class ClientExampleTests(TestCase):
     def test_client(self) -> Any:
         """docs/client.md"""
         return self.check("docs/client.md", 4)
+
+    def test_store(self) -> Any:
+        """docs/client-store.md"""
+        return self.check("docs/client-store.md", 1)

@@ -107,7 +107,7 @@ class Client:
         self.deadlines = Deadlines()
         limits = QueueLimits(settings.queue_messages, settings.queue_bytes, True)
         self.outgoing = ClientFlow(limits, settings.when_full, self.drops)
-        self.incoming = ClientIncoming(self._rouse)
+        self.incoming = ClientIncoming(self._rouse, settings.session_outlives)
         self.subscribing = Subscribing(self)
         self.connection = None
         self.version = settings.versions[0]

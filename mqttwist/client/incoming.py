@@ -19,6 +19,7 @@ from mqttwist.client.received import ACCEPTED, LEFT, REJECTED, Received
 from mqttwist.session.connection import Connection
 from mqttwist.session.incoming import NONE, IncomingFlow
 from mqttwist.wire.acknowledge import acknowledge
+from mqttwist.wire.enums import ReasonCode
 from mqttwist.wire.errors import ProtocolError
 from mqttwist.wire.packet import MQTT_5, PUBACK, PUBCOMP, PUBREC
 from mqttwist.wire.publish import Publish
@@ -27,9 +28,12 @@ from mqttwist.wire.publish import Publish
 class ClientIncoming(IncomingFlow):
     """What the Server has under way to us. `woken` is called when something is to be sent out of turn."""
 
-    __slots__ = ("_connection", "_under_way", "_version", "_waiting_1", "_waiting_2", "left", "woken")
+    __slots__ = (
+        "_connection", "_under_way", "_version", "_waiting_1", "_waiting_2", "keeps_session", "left", "woken",
+    )  # fmt: skip
 
     woken: Callable[[], object]
+    keeps_session: bool  # the session goes on after the connection
     left: int  # how many messages of this connection were left to the Server
     _connection: Connection | None
     _version: int  # of the last connection
@@ -37,9 +41,10 @@ class ClientIncoming(IncomingFlow):
     _waiting_1: deque[Received]  # of QoS 1, of this connection, in the order in which they came
     _waiting_2: deque[Received]
 
-    def __init__(self, woken: Callable[[], object]) -> None:
+    def __init__(self, woken: Callable[[], object], keeps_session: bool) -> None:
         super().__init__()
         self.woken = woken
+        self.keeps_session = keeps_session
         self.left = 0
         self._connection = None
         self._version = MQTT_5
@@ -123,6 +128,9 @@ class ClientIncoming(IncomingFlow):
         packet_id = received.publish.packet_id
         if self._under_way.get(packet_id) is not received:
             return  # it belongs to a session that is over
+        if received.verdict == LEFT and not self.keeps_session:
+            received.verdict = REJECTED  # no connection after this one would bring it again
+            received.reason_code = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR.value
         if self._connection is None or packet_id not in self._open:
             self._settled_offline(packet_id, received)
         else:

@@ -86,6 +86,7 @@ class Subscribing:
         self._client.outgoing.requests.clear()
         self._to_ask.clear()
         self._to_end.clear()
+        self._answer_unsubscribes()
         self.subscriptions.connection_lost()
 
     def session_lost(self) -> None:
@@ -299,13 +300,15 @@ class Subscribing:
     def give_up_all(self, cause: str) -> None:
         """The client stops: nobody will be answered any more."""
         for subscription in self.subscriptions.by_filter.values():
-            waiting, subscription.waiting = subscription.waiting, []
-            for subscriber in waiting:
-                on_answer, subscriber.on_answer = subscriber.on_answer, None
-                if on_answer is not None:
-                    self._give_up(on_answer, subscriber, cause)
-        for topic_filter in list(self._unsubscribes):
-            for on_end in self._unsubscribes[topic_filter]:
+            for subscriber in subscription.waiting:  # which are asked for should the client start again
+                if subscriber.on_answer is not None:
+                    self._give_up(subscriber.on_answer, subscriber, cause)
+        self._answer_unsubscribes()
+
+    def _answer_unsubscribes(self) -> None:
+        """Nothing comes any more for what was to end, whenever the Server is told."""
+        for topic_filter, waiting in list(self._unsubscribes.items()):
+            for on_end in waiting:
                 self._tell(on_end, None)
             self._unsubscribes[topic_filter] = []
 

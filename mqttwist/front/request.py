@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from mqttwist.client.errors import ClientError
+from mqttwist.client.errors import ClientError, NeedsMQTT5
 from mqttwist.client.publication import Publication
 from mqttwist.client.received import Received
 from mqttwist.front.shell import Shell, Timer, Waiter
+from mqttwist.wire.packet import MQTT_5
 from mqttwist.wire.properties import Properties
 
 if TYPE_CHECKING:
@@ -44,14 +45,19 @@ class Requests:
     def ask(
         self, topic_name: str, payload: bytes, timeout: float, qos: int, properties: Properties | None
     ) -> Any:
-        """Publish a request, and fire with its answer. Fails with `NoResponse` after `timeout` seconds."""
-        self._listen()
+        """Publish a request, and fire with its answer. Fails with `NoResponse` after `timeout` seconds.
+
+        Raises `NeedsMQTT5` if an older version is spoken.
+        """
+        if self._front.core.version != MQTT_5:
+            raise NeedsMQTT5("a request")
         correlation = uuid4().bytes
-        asked = replace(
-            properties or Properties(), response_topic=self._topic_name, correlation_data=correlation
-        )
         waiter: Waiter[Received] = self._shell.waiter(lambda: self._cancel(correlation))
         try:
+            self._listen()
+            asked = replace(
+                properties or Properties(), response_topic=self._topic_name, correlation_data=correlation
+            )
             publication = self._front.publish_then(
                 topic_name, payload, qos, asked, timeout, lambda error: self._sent(correlation, error)
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mqttwist.client.errors import ClientError
+from mqttwist.client.errors import ClientError, NotDelivered
 from mqttwist.client.received import Received
 from mqttwist.client.subscriptions import Subscriber
 from mqttwist.front.shell import Shell, Waiter
@@ -92,6 +92,11 @@ class FrontSubscription:
         return waiter.awaitable
 
     def _answered(self, subscriber: Subscriber, error: ClientError | None) -> None:
+        if isinstance(error, NotDelivered) and subscriber.is_open:  # the client has stopped, or given up
+            waiters, self._granted = self._granted, []
+            for waiter in waiters:
+                waiter.fail(error)
+            return
         self._answer = subscriber.granted_qos if error is None else error
         if error is not None:
             self._refused(error)

@@ -147,11 +147,14 @@ class Message:
     ) -> Message:
         """A message from a caller rather than from the wire: `ValueError` for what MQTT does not allow.
 
-        `qos` 0..2; of `properties` those that a PUBLISH forwards and the Message Expiry Interval are taken.
+        `TypeError` for a payload that is not bytes, a bytearray or a memoryview. `qos` 0..2; of `properties`
+        those that a PUBLISH forwards and the Message Expiry Interval are taken.
         """
         check_topic_name(topic_name)
         if qos not in (0, 1, 2):
             raise ValueError(f"QoS {qos} is none of 0, 1, 2")
+        if not isinstance(payload, (bytes, bytearray, memoryview)):
+            raise TypeError(f"the payload is {type(payload).__name__}, not bytes")
         return Message(topic_name, bytes(payload), qos, retain, properties)
 
     @property

@@ -219,6 +219,14 @@ class AcknowledgementTests(ClientTestCase):
             received.ack()
         self.assertEqual(server.take(), [PubAck(one) for one in range(1, 6)])
 
+    def test_left_for_nobody(self) -> None:
+        """What is left of a session that ends with its connection would never come again: it is rejected."""
+        for version, code in ((MQTT_5, 0x83), (MQTT_3_1_1, 0)):
+            server = self.listening(version, session_expiry_interval=0)
+            server.send(Publish("t", b"1", 1, packet_id=1))
+            self.received[0].leave()
+            self.assertEqual(server.take(), [PubAck(1, code)])
+
     def test_all_left(self) -> None:
         """When so much was left that the Server may send no more, another connection brings it anew (4.9)."""
         server = self.listening(receive_maximum=2)
@@ -273,6 +281,7 @@ class SubscriberTests(ClientTestCase):
 
     def test_closing(self) -> None:
         """What waits for a subscriber that closes is left, and what others have is theirs."""
+        self.make_client(session_expiry_interval=100)
         server = self.connect()
         waiting = self.client.subscribe(SubscriptionOptions("t", 1), lambda: None, 10)
         self.subscribed(server, "u")

@@ -84,6 +84,7 @@ class SettleTests(ClientTestCase):
 
     def test_a_message_at_a_time(self) -> None:
         """A subscriber that ends itself while it takes a message keeps it, and leaves the rest."""
+        self.make_client(session_expiry_interval=100)
         server = self.connect()
         taken: list[Received] = []
 

@@ -125,7 +125,7 @@ class ErrorTests(FunctionTestCase):
             raise KeyError("on purpose")
 
         rows: tuple[tuple[str, str, list[Any]], ...] = (
-            ("leave", "", []),
+            ("leave", "", [(PubAck, 1, 0x83)]),  # of a session that ends with its connection
             ("reject", "", [(PubAck, 1, 0x83)]),
             ("reject", "3.1.1", [(PubAck, 1, 0)]),
             ("ack", "", [(PubAck, 1, 0)]),
@@ -358,7 +358,7 @@ class IterationTests(ClientTestCase):
         """A loop that is left by `break` has acknowledged all; one left by an error leaves its message."""
         for fails, packet_ids in ((False, [1, 2]), (True, [1])):
             with self.subTest(fails=fails):
-                client, server = self.accepted()
+                client, server = self.accepted(session_expiry_interval=100)
 
                 async def program(client: Any = client, fails: bool = fails) -> None:
                     async with client.subscribe("a") as messages:
