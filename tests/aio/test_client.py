@@ -314,7 +314,7 @@ class SubscribeTests(AioTestCase):
     async def test_function_fails(self) -> None:
         """A function that fails is logged with its traceback, and its message not acknowledged."""
         server = await self.server()
-        client = self.client(server.where)
+        client = self.client(server.where, session_expiry_interval=100)
         failures: list[BaseException] = []
         client.on_error = lambda error, received: failures.append(error)
 
