@@ -439,8 +439,12 @@ class Client:
     def _start_over(self) -> None:
         """So much was left to the Server that it may send nothing more: the next connection brings it anew.
 
-        Before MQTT 5.0 the Server's own limit is not known; there ours is as good as any.
+        If the session ends with the connection, that would bring nothing: then it is rejected. Before MQTT
+        5.0 the Server's own limit is not known; there ours is as good as any.
         """
+        if not self.settings.session_outlives:
+            self.incoming.reject_left()
+            return
         self.stats.starts_over += 1
         self.disconnect(
             0, f"{self.incoming.left} messages were not acknowledged: the next connection brings them"

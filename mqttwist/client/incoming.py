@@ -29,12 +29,14 @@ class ClientIncoming(IncomingFlow):
     """What the Server has under way to us. `woken` is called when something is to be sent out of turn."""
 
     __slots__ = (
-        "_connection", "_under_way", "_version", "_waiting_1", "_waiting_2", "keeps_session", "left", "woken",
+        "_connection", "_left", "_under_way", "_version", "_waiting_1", "_waiting_2", "keeps_session", "left",
+        "woken",
     )  # fmt: skip
 
     woken: Callable[[], object]
     keeps_session: bool  # the session goes on after the connection
     left: int  # how many messages of this connection were left to the Server
+    _left: list[Received]  # those, if no later connection will bring them
     _connection: Connection | None
     _version: int  # of the last connection
     _under_way: dict[int, Received]  # by Packet Identifier: with the application
@@ -46,6 +48,7 @@ class ClientIncoming(IncomingFlow):
         self.woken = woken
         self.keeps_session = keeps_session
         self.left = 0
+        self._left = []
         self._connection = None
         self._version = MQTT_5
         self._under_way = {}
@@ -65,6 +68,7 @@ class ClientIncoming(IncomingFlow):
         """The connection is gone. What was left to the Server comes anew, as a message like others."""
         self._connection = None
         self.left = 0
+        self._left.clear()
         self._waiting_1.clear()
         self._waiting_2.clear()
         for packet_id, received in list(self._under_way.items()):
@@ -128,9 +132,6 @@ class ClientIncoming(IncomingFlow):
         packet_id = received.publish.packet_id
         if self._under_way.get(packet_id) is not received:
             return  # it belongs to a session that is over
-        if received.verdict == LEFT and not self.keeps_session:
-            received.verdict = REJECTED  # no connection after this one would bring it again
-            received.reason_code = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR.value
         if self._connection is None or packet_id not in self._open:
             self._settled_offline(packet_id, received)
         else:
@@ -159,6 +160,8 @@ class ClientIncoming(IncomingFlow):
         self._under_way.pop(packet_id, None)
         if received.verdict == LEFT:
             self.left += 1
+            if not self.keeps_session:
+                self._left.append(received)
             return
         connection = self._connection
         is_rejected = received.verdict == REJECTED and connection is not None and connection.version == MQTT_5
@@ -171,6 +174,15 @@ class ClientIncoming(IncomingFlow):
         else:
             self.received(packet_id)
             self._send(PUBREC, packet_id, 0)
+
+    def reject_left(self) -> None:
+        """Give up what was left, for its places are needed: no later connection would bring it again."""
+        left, self._left = self._left, []
+        self.left = 0
+        for received in left:
+            received.verdict = REJECTED
+            received.reason_code = ReasonCode.IMPLEMENTATION_SPECIFIC_ERROR.value
+            self._acknowledge(received)
 
     # Answers
 

@@ -220,12 +220,16 @@ class AcknowledgementTests(ClientTestCase):
         self.assertEqual(server.take(), [PubAck(one) for one in range(1, 6)])
 
     def test_left_for_nobody(self) -> None:
-        """What is left of a session that ends with its connection would never come again: it is rejected."""
+        """Where the session ends with the connection, what is left is rejected when it takes all places."""
         for version, code in ((MQTT_5, 0x83), (MQTT_3_1_1, 0)):
-            server = self.listening(version, session_expiry_interval=0)
-            server.send(Publish("t", b"1", 1, packet_id=1))
+            server = self.listening(version, session_expiry_interval=0, receive_maximum=2)
+            server.send(*[Publish("t", b"1", 1, packet_id=one) for one in (1, 2)])
             self.received[0].leave()
-            self.assertEqual(server.take(), [PubAck(1, code)])
+            self.assertEqual(server.take(), [])
+            self.received[1].leave()
+            self.assertEqual(server.take(), [PubAck(1, code), PubAck(2, code)])
+            server.send(Publish("t", b"1", 1, packet_id=3))
+            self.assertEqual(len(self.received), 3)
 
     def test_all_left(self) -> None:
         """When so much was left that the Server may send no more, another connection brings it anew (4.9)."""

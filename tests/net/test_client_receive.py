@@ -125,7 +125,7 @@ class ErrorTests(FunctionTestCase):
             raise KeyError("on purpose")
 
         rows: tuple[tuple[str, str, list[Any]], ...] = (
-            ("leave", "", [(PubAck, 1, 0x83)]),  # of a session that ends with its connection
+            ("leave", "", []),
             ("reject", "", [(PubAck, 1, 0x83)]),
             ("reject", "3.1.1", [(PubAck, 1, 0)]),
             ("ack", "", [(PubAck, 1, 0)]),
