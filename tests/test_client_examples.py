@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,9 @@ class ClientExampleTests(TestCase):
         self.broker.startService()
         self.addCleanup(self.broker.stopService)
         host: Any = self.broker.ports[0].getHost()
+        folder = tempfile.TemporaryDirectory(prefix="mqttwist-")
+        self.addCleanup(folder.cleanup)
+        self.file = os.path.join(folder.name, "pump-7.db")
         self.address = f"127.0.0.1:{host.port}"
 
     @inlineCallbacks
@@ -44,7 +49,7 @@ class ClientExampleTests(TestCase):
             self.assertIn(ADDRESS, program)
             mains: list[Any] = []
             with patch.object(task, "react", mains.append), redirect_stdout(io.StringIO()) as shown:
-                here = program.replace(ADDRESS, self.address).replace("pump-7.db", self.mktemp())
+                here = program.replace(ADDRESS, self.address).replace("pump-7.db", self.file)
                 code = compile(here, page, "exec", dont_inherit=True)
                 exec(code, {"__name__": "example"})
                 yield Deferred.fromCoroutine(mains[0](self.reactor)).addTimeout(20, self.reactor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,8 +23,9 @@ class StoreTests(SynchronousTestCase):
 
     def test_it_is_kept(self) -> None:
         """A message that was published without a connection waits in the file for the next client."""
-        path = os.path.join(self.mktemp(), "client.db")
-        os.mkdir(os.path.dirname(path))
+        folder = tempfile.TemporaryDirectory(prefix="mqttwist-")
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "client.db")
 
         async def publish() -> None:
             client = self.client(path)
