@@ -38,7 +38,6 @@ from mqttwist.session.session import Session
 from mqttwist.session.turn import Turn
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.connect import ConnAck, Connect
-from mqttwist.wire.errors import MQTTError
 from mqttwist.wire.packet import MQTT_3_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
@@ -265,9 +264,6 @@ class Client:
         at = versions.index(self.version)
         if reason_code == 0x84 and at + 1 < len(versions):
             self.version = versions[at + 1]
-
-    def faulted(self, connection: ClientConnection, error: MQTTError) -> None:
-        """The Server has broken the protocol; `ended` follows."""
 
     def arrived(self, publish: Publish) -> None:
         """A message came: it is for all subscribers whose subscriptions it came for."""

@@ -363,7 +363,6 @@ class ClientConnection(Connection):
     def fail(self, error: MQTTError) -> None:
         """The Server has broken the protocol (4.13): say so as far as the version lets us, and close."""
         code = error.reason_code if error.reason_code in OUR_REASONS else 0x82
-        self._client.faulted(self, error)
         self.disconnect(code, ConnectionEnded(str(error), code))
 
     def disconnect(self, reason_code: int, error: ClientError, properties: Properties | None = None) -> None:
