@@ -24,7 +24,8 @@ from amqtt.broker import Broker
 
 config = {{
     "listeners": {{"default": {{"type": "tcp", "bind": "127.0.0.1:{port}"}}}},
-    "plugins": {{"amqtt.plugins.authentication.AnonymousAuthPlugin": {{"allow_anonymous": True}}}},
+    # A client with a User Name: it keeps no session for others.
+    "plugins": {{"amqtt.plugins.authentication.AnonymousAuthPlugin": {{"allow_anonymous": False}}}},
 }}
 
 async def main():
