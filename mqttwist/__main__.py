@@ -17,7 +17,6 @@ from typing import Final, TextIO
 
 from mqttwist import __version__
 from mqttwist.build import BUILD
-from mqttwist.stores.sqlite import command
 
 # With click, and where they are.
 CLIENT_COMMANDS: Final = {
@@ -49,6 +48,8 @@ def main(arguments: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
         from mqttwist.conform.__main__ import main as conform
 
         return conform(rest, "mqttwist conform")
+    from mqttwist.stores.sqlite import command
+
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "store":
@@ -71,6 +72,8 @@ def _run_client(name: str, arguments: list[str], stderr: TextIO) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from mqttwist.stores.sqlite import command
+
     parser = argparse.ArgumentParser(
         prog="mqttwist", description="The broker itself is run by `twistd mqtt`."
     )

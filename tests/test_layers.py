@@ -6,6 +6,8 @@ The client's way is ``session`` <- ``client`` <- ``front`` <- ``net``, or ``aio`
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +83,9 @@ class LayerTests(SynchronousTestCase):
         ):
             with self.subTest(source=source):
                 self.assertEqual(offences("session", source), [])
+
+    def test_client_needs_no_broker(self) -> None:
+        """A program that is a client only does not load the broker, which would slow down its start."""
+        loaded = "import sys, mqttwist.net.client; print([one for one in sys.modules if '.broker' in one])"
+        said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+        self.assertEqual(said.stdout.strip(), "[]")

@@ -13,7 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mqttwist.net.timers import core_clock
+from mqttwist.net.clock import core_clock
 
 log = Logger(namespace="mqttwist.client")
 

@@ -18,12 +18,13 @@ from mqttwist.broker.broker import Broker
 from mqttwist.broker.doors import Login, Observer
 from mqttwist.broker.settings import Settings
 from mqttwist.net.address import peer_name
+from mqttwist.net.clock import core_clock
 from mqttwist.net.core_protocol import CoreFactory, CoreProtocol
 from mqttwist.net.log import LogObserver, LogTrace
 from mqttwist.net.login import PortalLogin, accept_local
 from mqttwist.net.storage import Storage
 from mqttwist.net.tcp import READ_SIZE, is_plain_tcp, read_size, reader_for, writer_for
-from mqttwist.net.timers import BrokerTimers, core_clock
+from mqttwist.net.timers import BrokerTimers
 from mqttwist.session.store import Store
 from mqttwist.stores.memory import MemoryStore
 from mqttwist.stores.sqlite.store import SQLiteStore

@@ -1,11 +1,9 @@
-"""The broker's time: the clock it reads, and the `LoopingCall`s that tell it to."""
+"""The broker's time: the `LoopingCall`s that tell it to do what is due."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from twisted.internet.base import ReactorBase
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -16,14 +14,6 @@ from mqttwist.broker.sys_topics import SysTopics
 log = Logger(namespace="mqttwist.broker")
 
 TICK = 1.0  # seconds between two looks at what is due
-
-
-def core_clock(clock: IReactorTime) -> Callable[[], float]:
-    """What the core reads the time from: a real reactor's `seconds` follow the wall clock, which may jump.
-
-    A jump would be the end of every client that has a Keep Alive. A clock of tests is taken at its word.
-    """
-    return time.monotonic if isinstance(clock, ReactorBase) else clock.seconds
 
 
 class BrokerTimers:

@@ -10,8 +10,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.broker import Broker
+from mqttwist.net.clock import core_clock
 from mqttwist.net.service import BrokerService
-from mqttwist.net.timers import BrokerTimers, core_clock
+from mqttwist.net.timers import BrokerTimers
 from mqttwist.stores.memory import MemoryStore
 
 
