@@ -17,7 +17,6 @@ from typing import Any
 TOPIC = "benchmark/clients"
 PAYLOAD = bytes(64)
 WINDOW = 100  # messages of QoS 1 that are not confirmed at a time
-BATCH = 100  # messages of QoS 0 that are published before others have a turn
 
 
 class Stopwatch:
@@ -57,8 +56,6 @@ class Countdown:
 
 
 async def mqttwist_publish(reactor: Any, port: int, qos: int, messages: int) -> None:
-    from twisted.internet.defer import Deferred
-
     from mqttwist import MQTTClient
 
     client = MQTTClient(f"127.0.0.1:{port}", version="3.1.1", client_id="publisher")
@@ -67,29 +64,38 @@ async def mqttwist_publish(reactor: Any, port: int, qos: int, messages: int) -> 
     say_ready()
     watch = Stopwatch()
     watch.start()
+    await (publish_windowed(client, messages) if qos else publish_in_turn(client, messages))
+    watch.stop()
+    await client.stopService()
+
+
+async def publish_in_turn(client: Any, messages: int) -> None:
+    for _ in range(messages):
+        await client.publish(TOPIC, PAYLOAD)
+
+
+def publish_windowed(client: Any, messages: int) -> Any:
+    from twisted.internet.defer import Deferred
+
     done: Deferred[None] = Deferred()
     left = confirmed = messages
 
-    def publish_some(number: int) -> None:
+    def publish() -> None:
         nonlocal left
-        for _ in range(min(number, left)):
-            left -= 1
-            client.publish(TOPIC, PAYLOAD, qos=qos).addCallback(one_confirmed)
+        left -= 1
+        client.publish(TOPIC, PAYLOAD, qos=1).addCallback(one_confirmed)
 
     def one_confirmed(result: object) -> None:
         nonlocal confirmed
         confirmed -= 1
-        if not confirmed:
+        if left:
+            publish()
+        elif not confirmed:
             done.callback(None)
-        elif qos:
-            publish_some(1)
-        elif confirmed == left:
-            publish_some(BATCH)
 
-    publish_some(WINDOW)
-    await done
-    watch.stop()
-    await client.stopService()
+    for _ in range(WINDOW):
+        publish()
+    return done
 
 
 async def mqttwist_receive(reactor: Any, port: int, qos: int, messages: int) -> None:

@@ -105,6 +105,16 @@ class AsyncioShell:
             waiting.when_cancelled(on_cancel)
         return waiting
 
+    def done(self, value: object) -> asyncio.Future[Any]:
+        future = self.enter().create_future()
+        future.set_result(value)
+        return future
+
+    def failed(self, error: BaseException) -> asyncio.Future[Any]:
+        future = self.enter().create_future()
+        future.set_exception(error)
+        return future
+
     def call_later(
         self, seconds: float, call: Callable[[], object]
     ) -> asyncio.Handle | asyncio.TimerHandle | NoCall:

@@ -38,6 +38,7 @@ from mqttwist.session.session import Session
 from mqttwist.session.turn import Turn
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.wire.message import Message
 from mqttwist.wire.packet import MQTT_3_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
@@ -336,7 +337,7 @@ class Client:
         Raises `QueueFull`, `NotSupportedByServer` for what the Server does not take, and `NeedsMQTT5`.
         """
         if self.version != MQTT_5 and self.settings.versions[0] != MQTT_5:
-            _check_is_old(publication)
+            _check_is_old(publication.message)
         now = self.turn.begin()
         self.outgoing.accept(publication, now)
         if deadline is not None:
@@ -345,6 +346,18 @@ class Client:
         if connection is not None and len(connection.outbox) > OUTBOX_LIMIT:
             self.turn.end()
         self._rouse()
+
+    def publish_at_once(self, message: Message) -> bool:
+        """Send a message of QoS 0 if it can be written in this turn; False: it is for `publish`.
+
+        There is nothing to wait for then, and so no `Publication`. Raises what `publish` raises.
+        """
+        if self.version != MQTT_5 and self.settings.versions[0] != MQTT_5:
+            _check_is_old(message)
+        if not self.outgoing.send_at_once(message, self.turn.begin()):
+            return False
+        self._rouse()
+        return True
 
     def _expire_later(self, publication: Publication, when: float, seconds: float) -> None:
         def expire(now: float) -> None:
@@ -504,7 +517,6 @@ class Client:
         self.subscribing.give_up_all(cause)
 
 
-def _check_is_old(publication: Publication) -> None:
-    message = publication.message
+def _check_is_old(message: Message) -> None:
     if message.forwarded or message.message_expiry_interval >= 0:
         raise NeedsMQTT5("a property of a message")

@@ -40,6 +40,9 @@ AS_IT_IS: Final = Grant(2, True)  # QoS and RETAIN of a message are the applicat
 INSTANT: Final = 0.001  # seconds; how long a message with a Message Expiry Interval of 0 may be on its way
 SEND_QUOTA_LIMIT: Final = 60_000  # so that there are always Packet Identifiers left for requests
 ALIAS_LIMIT: Final = 1_000  # Topic Aliases that we use, however many the Server would take
+# What of a turn is over as soon as it is published: more would let who publishes in a loop forget all others.
+AT_ONCE_LIMIT: Final = 128  # pieces in the outbox
+AT_ONCE_SIZE: Final = 8_192  # bytes of a message
 
 NO_LIMITS: Final = QueueLimits(0, 0, True)
 NO_MESSAGE: Final = Message("")  # of what PUBREC has confirmed only the Packet Identifier is kept
@@ -139,6 +142,29 @@ class ClientFlow(OutgoingFlow):
                 self._send_now(connection, publication)
                 return
         self._enqueue(publication)
+
+    def send_at_once(self, message: Message, now: float) -> bool:
+        """Send a small message of QoS 0 if nothing is in its way; False: it is for `accept`.
+
+        Saves a `Publication`, and what its caller would wait on: half the time of a message. Raises
+        `NotSupportedByServer`.
+        """
+        connection = self.connection
+        if (
+            connection is None
+            or len(connection.outbox) >= AT_ONCE_LIMIT
+            or len(message.data) > AT_ONCE_SIZE
+            or not self._goes_at_once(connection, 0)
+        ):
+            return False
+        refusal = self.limits.refusal_of_publish(0, message.retain)
+        if refusal is not None:
+            raise refusal
+        if message.message_expiry_interval >= 0:
+            message.expires_at = now + max(message.message_expiry_interval, INSTANT)
+        if not self._send_publish(connection, message, AS_IT_IS, 0, 0):
+            raise self._drop_error(False)
+        return True
 
     def _goes_at_once(self, connection: Connection, qos: int) -> bool:
         if self._blocked or connection.blocked:

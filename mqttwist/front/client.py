@@ -51,6 +51,7 @@ TICK = 1.0  # seconds between two looks at Keep Alive and at what is to be sent 
 STOP_TIMEOUT = 5.0  # seconds that a client that stops waits for acknowledgements
 
 STOPPED = "the client has stopped"
+WRITTEN = Published(Publication(Message("")))  # all there is to say of a message of QoS 0
 VERSION_NAMES = {MQTT_3_1: "3.1", MQTT_3_1_1: "3.1.1", MQTT_5: "5.0"}
 
 
@@ -162,6 +163,11 @@ class FrontClient:
     ) -> Any:
         """As the shells' `publish`, which has the types."""
         message = Message.create(topic_name, payload, qos, retain, properties)
+        try:
+            if qos == 0 and self._is_open and self.core.publish_at_once(message):
+                return self._shell.done(WRITTEN)
+        except ClientError as error:
+            return self._shell.failed(error)
         publication = Publication(message)
         waiter: Waiter[Published] = self._shell.waiter(partial(self.core.withdraw, publication))
         publication.on_end = partial(_tell_waiter, waiter)
@@ -188,6 +194,10 @@ class FrontClient:
         publication = Publication(message, lambda ended: then(ended.error))
         self._send(publication, deadline)
         return publication
+
+    @property
+    def _is_open(self) -> bool:
+        return self._fatal is None and not self._is_stopped
 
     def _send(self, publication: Publication, deadline: float | None) -> None:
         self._check_not_given_up()

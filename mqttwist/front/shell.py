@@ -38,6 +38,12 @@ class Shell(Protocol):
     def waiter(self, on_cancel: Callable[[], object] | None = None) -> Waiter[Any]:
         """Something to wait on; `on_cancel` is called when whoever waits does so no more."""
 
+    def done(self, value: object) -> Any:
+        """What there is to wait on when it has happened already."""
+
+    def failed(self, error: BaseException) -> Any:
+        """What there is to wait on when it will not happen."""
+
     def call_later(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Have `call` called after so many seconds; 0: in the next round."""
 

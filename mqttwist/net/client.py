@@ -198,6 +198,9 @@ class MQTTClient(FrontClient, Service):
     ) -> Deferred[Published]:
         """Publish a message. Fires when it was written (QoS 0), or confirmed by PUBACK (1) or PUBCOMP (2).
 
+        A small message of QoS 0 has fired already, if the connection can take it: it is written at the end of
+        this round of the reactor. After 128 of them in a round the next one fires when it was written.
+
         Without a connection it waits for the next one, in a queue that `queue_messages` and `queue_bytes`
         bound. Fails with `NotDelivered` when it was given up: after `deadline` seconds, or with the session,
         or because the client has stopped; with `QueueFull`; with `PublishRefused` if the Server says no; with

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
 from twisted.internet.task import LoopingCall
@@ -75,6 +75,12 @@ class TwistedShell:
 
     def waiter(self, on_cancel: Callable[[], object] | None = None) -> DeferredWaiter:
         return DeferredWaiter(on_cancel)
+
+    def done(self, value: object) -> Deferred[Any]:
+        return succeed(value)
+
+    def failed(self, error: BaseException) -> Deferred[Any]:
+        return fail(error)
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> DelayedTimer:
         return DelayedTimer(self._reactor.callLater(seconds, call))

@@ -151,11 +151,11 @@ class Message:
         those that a PUBLISH forwards and the Message Expiry Interval are taken.
         """
         check_topic_name(topic_name)
-        if qos not in (0, 1, 2):
+        if qos < 0 or qos > 2:
             raise ValueError(f"QoS {qos} is none of 0, 1, 2")
-        if not isinstance(payload, (bytes, bytearray, memoryview)):
-            raise TypeError(f"the payload is {type(payload).__name__}, not bytes")
-        return Message(topic_name, bytes(payload), qos, retain, properties)
+        if type(payload) is not bytes:
+            payload = _as_bytes(payload)
+        return Message(topic_name, payload, qos, retain, properties)
 
     @property
     def payload(self) -> bytes:
@@ -221,3 +221,9 @@ class Message:
     def __repr__(self) -> str:
         retain = ", retain" if self.retain else ""
         return f"<Message {self.topic_name!r} qos {self.qos}{retain}, {self.payload_size} bytes>"
+
+
+def _as_bytes(payload: object) -> bytes:
+    if isinstance(payload, bytes | bytearray | memoryview):
+        return bytes(payload)
+    raise TypeError(f"the payload is {type(payload).__name__}, not bytes")

@@ -8,6 +8,7 @@ from typing import Any
 
 from mqttwist.aio import Client
 from mqttwist.client.errors import ConnectionEnded, ConnectRefused, NotDelivered, QueueFull
+from mqttwist.client.outgoing import AT_ONCE_LIMIT
 from mqttwist.client.received import Received
 from mqttwist.front.request import NoResponse
 from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec, PubRel
@@ -37,6 +38,17 @@ class PublishTests(AioTestCase):
             peer.send(PubAck(1, 0x10), PubComp(2))
             self.assertEqual((await one).reason_code, 0x10)
             self.assertEqual((await two).packet_id, 2)
+
+    async def test_at_once(self) -> None:
+        """At QoS 0 a publish is done when it returns, until so much gathers that it has to be written."""
+        server = await self.server()
+        async with self.client(server.where) as client:
+            peer = await server.accept()
+            await client.ready()
+            done = [client.publish("t", b"x").done() for _ in range(AT_ONCE_LIMIT + 1)]
+            self.assertEqual(done, [*[True] * AT_ONCE_LIMIT, False])
+            for _ in done:
+                self.assertEqual((await peer.take()).payload, b"x")
 
     async def test_waits_for_a_connection(self) -> None:
         """What is published before the client has connected is sent then, in its order."""

@@ -16,6 +16,7 @@ from mqttwist import (
     QueueFull,
 )
 from mqttwist.broker.settings import Settings
+from mqttwist.client.outgoing import AT_ONCE_LIMIT, AT_ONCE_SIZE
 from mqttwist.testing import MemoryBroker
 from mqttwist.wire.acknowledge import PubAck, PubComp, PubRec
 from mqttwist.wire.publish import Publish
@@ -42,6 +43,46 @@ class ResultTests(ClientTestCase):
         result = self.successResultOf(deferreds[2])
         self.assertEqual((result.reason_code, result.packet_id), (0x10, two.packet_id))
         self.assertEqual(zero.qos, 0)
+
+    def test_at_once(self) -> None:
+        """At QoS 0 a small message is done when `publish` returns, and is written at the end of the round."""
+        client, server = self.accepted()
+        waiting = client.publish("a", b"x", deadline=1.0)
+        self.assertEqual(repr(self.successResultOf(waiting)), "<Published reason_code=0x00, packet_id=0>")
+        self.assertEqual([publish.payload for publish in server.take()], [b"x"])
+        self.assertEqual(client.core.deadlines.next_at, None)
+
+    def test_loop_gives_way(self) -> None:
+        """Who publishes in a loop waits now and then for what he has published to be written."""
+        client, server = self.accepted()
+
+        done = []
+
+        async def program() -> None:
+            for number in range(3 * AT_ONCE_LIMIT):
+                await client.publish("a", b"x")
+                done.append(number)
+
+        running = Deferred.fromCoroutine(program())
+        self.assertEqual(len(done), AT_ONCE_LIMIT)
+        self.assertEqual(len(server.take()), 3 * AT_ONCE_LIMIT)
+        self.successResultOf(running)
+
+    def test_large_ones_wait(self) -> None:
+        """A large message is done when it was written, so that few of them are in memory at a time."""
+        client, server = self.accepted()
+        waiting = client.publish("a", bytes(AT_ONCE_SIZE + 1))
+        self.assertNoResult(waiting)
+        self.assertEqual(len(server.take()), 1)
+        self.successResultOf(waiting)
+
+    def test_at_once_fails(self) -> None:
+        """What the Server does not take fails as well when nothing is waited for."""
+        client, server = self.play()
+        server.accept(retain_available=0, maximum_packet_size=100)
+        self.failureResultOf(client.publish("a", b"x", retain=True), NotSupportedByServer)
+        self.failureResultOf(client.publish("a", bytes(200)), NotSupportedByServer)
+        self.assertEqual(server.take(), [])
 
     def test_refused(self) -> None:
         """A Reason Code of 0x80 and above is an exception, with what the Server has said."""
