@@ -106,7 +106,8 @@ class Client(FrontClient):
             return
         self._is_stopping = True
         try:
-            await self._drain(running, timeout)
+            under_way = [running, self._drain.drained()]
+            await asyncio.wait(under_way, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.core.disconnect()
             self.settle()
@@ -114,15 +115,6 @@ class Client(FrontClient):
                 await self._leave(running)
             finally:
                 await self._end()
-
-    async def _drain(self, running: asyncio.Task[None], timeout: float) -> None:
-        """Wait for what is under way, as long as there is a connection."""
-        under_way: set[asyncio.Future[Any]] = self._shell.tasks
-        if self.is_connected:
-            under_way.add(self.flushed())
-        if under_way:
-            done: asyncio.Future[Any] = asyncio.gather(*under_way, return_exceptions=True)
-            await asyncio.wait([running, done], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
     async def _leave(self, running: asyncio.Task[None]) -> None:
         """Wait until the transport is gone: to close it at once could throw away what was said last."""
@@ -140,7 +132,7 @@ class Client(FrontClient):
         self._running = None
         self.finish()
         await self.close_store()
-        at_work = self._shell.tasks
+        at_work = self._shell.others_at_work()
         self._shell.leave()
         for task in at_work:
             task.cancel()
@@ -277,11 +269,6 @@ class Client(FrontClient):
         """See `FrontClient.flushed`."""
         waiting: asyncio.Future[None] = super().flushed()
         return waiting
-
-    def _function_failed(self, error: BaseException, received: Received) -> None:
-        """A function that we have cancelled has not failed, but its message is left to the Server as well."""
-        if self._running is not None or not isinstance(error, asyncio.CancelledError):
-            super()._function_failed(error, received)
 
 
 async def _value(asked: AskedCredential) -> Any:

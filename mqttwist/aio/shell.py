@@ -69,6 +69,8 @@ class AsyncioShell:
     A client may be made, and subscriptions declared, before there is a loop.
     """
 
+    cancelled: type[BaseException] = asyncio.CancelledError
+
     def __init__(self) -> None:
         self._loop: AbstractEventLoop | None = None
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -150,10 +152,11 @@ class AsyncioShell:
 
         task.add_done_callback(ended)
 
-    @property
-    def tasks(self) -> set[asyncio.Future[Any]]:
-        """What is followed, but for the task that asks."""
-        return self._tasks - {asyncio.current_task()}
+    def others_at_work(self) -> frozenset[Any]:
+        return frozenset(self._tasks - {asyncio.current_task()})
+
+    def are_at_work(self, outcomes: frozenset[Any]) -> bool:
+        return not self._tasks.isdisjoint(outcomes)
 
     def info(self, text: str, **facts: object) -> None:
         if log.isEnabledFor(logging.INFO):

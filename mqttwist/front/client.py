@@ -24,10 +24,11 @@ from mqttwist.client.received import Received
 from mqttwist.client.settings import ClientSettings
 from mqttwist.client.stats import ClientStats
 from mqttwist.client.subscriptions import Subscriber
+from mqttwist.front.drain import Drain
 from mqttwist.front.places import Places
 from mqttwist.front.request import Requests
 from mqttwist.front.retry import Retry, words
-from mqttwist.front.shell import Shell, Timer, Waiter
+from mqttwist.front.shell import CALLING, Shell, Timer, Waiter
 from mqttwist.front.subscription import (
     CallingSubscription,
     Calls,
@@ -115,7 +116,7 @@ class FrontClient:
         self._fatal: ClientError | None = None
         self._is_stopped = False
         self._news: deque[Callable[[], object]] = deque()
-        self._flushing: list[Waiter[None]] = []
+        self._drain = Drain(self.core, shell)
         self._tick_timer: Timer | None = None
         self._due_timer: Timer | None = None
         self._due_at = 0.0
@@ -301,7 +302,13 @@ class FrontClient:
         self._iterated.add(subscription)
         return subscription
 
+    def _was_cancelled(self, error: BaseException) -> bool:
+        """A function that we have cancelled, because the client has stopped, has not failed."""
+        return self._is_stopped and isinstance(error, self._shell.cancelled)
+
     def _function_failed(self, error: BaseException, received: Received) -> None:
+        if self._was_cancelled(error):
+            return  # its message is left to the Server all the same
         self.stats.handler_errors += 1
         self._shell.failure(
             "Error in the subscriber to {topic_name!r}", error, topic_name=received.topic_name
@@ -487,12 +494,7 @@ class FrontClient:
 
     def flushed(self) -> Any:
         """Fires when all that was published is confirmed, or at QoS 0 written."""
-        waiter: Waiter[None] = self._shell.waiter()
-        if self.core.outgoing.unfinished:
-            self._flushing.append(waiter)
-        else:
-            waiter.succeed(None)
-        return waiter.awaitable
+        return self._drain.flushed()
 
     def finish(self) -> None:
         """The client has stopped: everything that still waits fails. `close_store` is to follow."""
@@ -534,10 +536,7 @@ class FrontClient:
             self._shell.failure("Error in the client", error)
         while self._news:
             self._guard(self._news.popleft())
-        if self._flushing and not self.core.outgoing.unfinished:
-            waiters, self._flushing = self._flushing, []
-            for waiter in waiters:
-                waiter.succeed(None)
+        self._drain.look()
 
     def _tell(self, news: Callable[[], object]) -> None:
         self._news.append(news)
@@ -546,13 +545,17 @@ class FrontClient:
 
     def _guard(self, function: Callable[..., object], *arguments: object) -> None:
         """Call the program, and log what it raises, or what the coroutine that it returns does."""
+        token = CALLING.set(function)
         try:
             self._shell.follow(function(*arguments), self._has_failed)
         except Exception as error:
             self._has_failed(error)
+        finally:
+            CALLING.reset(token)
 
     def _has_failed(self, error: BaseException | None) -> None:
-        if error is not None:
+        self._drain.look()
+        if error is not None and not self._was_cancelled(error):
             self._shell.failure("Error in a function that was to be told", error)
 
     def _tick(self) -> None:

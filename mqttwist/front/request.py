@@ -76,11 +76,7 @@ class Requests:
             place = None if connack is None else connack.properties.response_information
             self._topic_name = f"{place.rstrip('/') if place else 'response'}/{uuid4().hex}"
             self._subscription = self._front.call_for(self._topic_name, self._answered, qos=1)
-            self._shell.follow(self._subscription.granted(), self._granted)
-
-    def _granted(self, error: BaseException | None) -> None:
-        if error is not None:
-            self.give_up_all(lambda: error)
+            self._subscription.tell(_Grant(self))
 
     def _cancel(self, correlation: bytes) -> None:
         question = self._forget(correlation)
@@ -114,3 +110,18 @@ class Requests:
         """There will be no answers."""
         for correlation in list(self._questions):
             self._fail(correlation, error())
+
+
+class _Grant:
+    """Told whether there will be answers: nobody waits on it, so a client that stops does not either."""
+
+    awaitable = None
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    def succeed(self, granted_qos: int) -> None:
+        """They come."""
+
+    def fail(self, error: BaseException) -> None:
+        self._requests.give_up_all(lambda: error)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from contextvars import ContextVar
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+CALLING: Final[ContextVar[object]] = ContextVar("mqttwist.client.calling", default=None)
+"""On whose behalf the program's code runs: a subscription, or a function that was to be told. So a function
+that stops the client is not one that is waited for."""
 
 Value_contra = TypeVar("Value_contra", contravariant=True)
 
@@ -32,6 +37,8 @@ class Timer(Protocol):
 class Shell(Protocol):
     """Twisted's reactor, or an event loop of asyncio."""
 
+    cancelled: type[BaseException]  # what is raised in a coroutine that is cancelled
+
     def seconds(self) -> float:
         """The time, from any origin, in seconds."""
 
@@ -55,6 +62,12 @@ class Shell(Protocol):
 
     def follow(self, outcome: object, done: Callable[[BaseException | None], object]) -> object:
         """Follow what the application has returned (a coroutine, a Deferred, anything) to its end."""
+
+    def others_at_work(self) -> frozenset[Any]:
+        """What is followed and has not come to its end, but for whoever asks. Each can be cancelled."""
+
+    def are_at_work(self, outcomes: frozenset[Any]) -> bool:
+        """Whether one of them is."""
 
     def info(self, text: str, **facts: object) -> object:
         """A line of the log; `facts` fill the braces of `text`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mqttwist.client.errors import ClientError, NotDelivered
 from mqttwist.client.received import Received
 from mqttwist.client.subscriptions import Subscriber
-from mqttwist.front.shell import Shell, Waiter
+from mqttwist.front.shell import CALLING, Shell, Waiter
 from mqttwist.wire.subscribe import SubscriptionOptions
 
 if TYPE_CHECKING:
@@ -65,10 +65,14 @@ class FrontSubscription:
     def granted(self) -> Any:
         """Fires with the granted QoS (0..2). Fails with `SubscribeRefused`, or with why it can't be."""
         waiter: Waiter[int] = self._shell.waiter()
+        self.tell(waiter)
+        return waiter.awaitable
+
+    def tell(self, waiter: Waiter[int]) -> None:
+        """As `granted`, but `waiter` is told."""
         self._granted.append(waiter)
         if self._answer is not None:
             self._tell()
-        return waiter.awaitable
 
     def __await__(self) -> Generator[Any, Any, int]:
         result: Generator[Any, Any, int] = self.granted().__await__()
@@ -164,8 +168,15 @@ class CallingSubscription(FrontSubscription):
         super().__init__(client, shell, options, buffer)
 
     def _wake(self) -> None:
-        while self._running < self._calls.concurrency and (received := self._subscriber.next()) is not None:
-            self._call(received)
+        token = CALLING.set(self)
+        try:
+            while self._running < self._calls.concurrency:
+                received = self._subscriber.next()
+                if received is None:
+                    return
+                self._call(received)
+        finally:
+            CALLING.reset(token)
 
     def _call(self, received: Received) -> None:
         try:

@@ -60,6 +60,8 @@ class MQTTClient(FrontClient, Service):
     can be awaited as well.
     """
 
+    _shell: TwistedShell
+
     kind_of_function_subscription = FunctionSubscription
     kind_of_message_subscription = MessageSubscription
 
@@ -117,16 +119,22 @@ class MQTTClient(FrontClient, Service):
         if self.running:
             return
         if not self._is_stopping:
-            self.restart()
+            self._begin()
         super().startService()  # type: ignore[no-untyped-call]
         if not self._is_stopping:  # else it begins when that is done
             self._service.startService()
 
-    def stopService(self, timeout: float = STOP_TIMEOUT) -> Deferred[None]:
-        """Send what waits, wait `timeout` seconds at most for it to be confirmed, say goodbye and close.
+    def _begin(self) -> None:
+        self._shell.open()
+        self.restart()
 
-        Fires when the transport is gone and the store is closed. What was not confirmed by then fails with
-        `NotDelivered`.
+    def stopService(self, timeout: float = STOP_TIMEOUT) -> Deferred[None]:
+        """Send what waits, say goodbye and close. Fires when the transport is gone and the store is closed.
+
+        Messages that are not confirmed yet, if there is a connection, and functions of subscriptions that are
+        at work, are waited for, `timeout` seconds at most. Then such messages fail with `NotDelivered`, and
+        such functions are cancelled: their messages stay with the Server. A function of a subscription may
+        stop the client as well: it is not waited for.
         """
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
@@ -134,16 +142,15 @@ class MQTTClient(FrontClient, Service):
             return succeed(None)
         stopped: Deferred[None] = Deferred()
         self._waiting_for_stop.append(stopped)
+        self._shell.asked_to_stop()
         if not self._is_stopping:
             self._is_stopping = True
             self._flush(timeout).addCallback(self._leave).addCallback(self._left)
         return stopped
 
     def _flush(self, timeout: float) -> Deferred[None]:
-        if not self.is_connected or not self.core.outgoing.unfinished:
-            return succeed(None)
-        flushed = self.flushed()
-        return flushed.addTimeout(timeout, self._reactor, lambda result, seconds: None)
+        drained: Deferred[None] = self._drain.drained()
+        return drained.addTimeout(timeout, self._reactor, lambda result, seconds: None)
 
     def _leave(self, result: None) -> Deferred[None]:
         """Say goodbye, and wait until the transport is gone: to close it at once could throw that away."""
@@ -154,6 +161,7 @@ class MQTTClient(FrontClient, Service):
 
     def _close(self, result: None) -> Deferred[None]:
         self.finish()
+        self._shell.close()
         closed: Deferred[None] = self.close_store()
         return closed
 
@@ -162,7 +170,7 @@ class MQTTClient(FrontClient, Service):
         self._is_stopping = False
         waiting, self._waiting_for_stop = self._waiting_for_stop, []
         if self.running:
-            self.restart()
+            self._begin()
             self._service.startService()
         for stopped in waiting:
             stopped.callback(None)

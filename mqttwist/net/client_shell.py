@@ -6,13 +6,14 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mqttwist.front.shell import CALLING
 from mqttwist.net.clock import core_clock
 
 log = Logger(namespace="mqttwist.client")
@@ -69,9 +70,33 @@ class LoopTimer:
 class TwistedShell:
     """`reactor` is what tells the time and calls later: the installed reactor, or a `Clock`."""
 
+    cancelled: type[BaseException] = CancelledError
+
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self.seconds = core_clock(reactor)
+        self._at_work: dict[Deferred[Any], object] = {}  # and on whose behalf
+        self._callers: list[object] = []  # of `asked_to_stop`
+        self._is_closed = False
+
+    def open(self) -> None:
+        """The client starts."""
+        self._is_closed = False
+
+        self._callers.clear()
+
+    def asked_to_stop(self) -> None:
+        """Whoever calls this waits for the stop: he is not to be cancelled for it."""
+        caller = CALLING.get()
+        if caller is not None:
+            self._callers.append(caller)
+
+    def close(self) -> None:
+        """The client has stopped: functions that are at work are cancelled, and coroutines begin no more."""
+        self._is_closed = True
+        for deferred, caller in list(self._at_work.items()):
+            if not any(caller is one for one in self._callers):
+                deferred.cancel()
 
     def waiter(self, on_cancel: Callable[[], object] | None = None) -> DeferredWaiter:
         return DeferredWaiter(on_cancel)
@@ -98,16 +123,33 @@ class TwistedShell:
             self._reactor.callLater(0.0, call)
 
     def follow(self, outcome: object, done: Callable[[BaseException | None], object]) -> None:
-        deferred: Deferred[Any]
+        if isinstance(outcome, Coroutine):
+            if self._is_closed:
+                outcome.close()
+                done(CancelledError())
+                return
+            outcome = Deferred.fromCoroutine(outcome)
         if isinstance(outcome, Deferred):
-            deferred = outcome
-        elif isinstance(outcome, Coroutine):
-            deferred = Deferred.fromCoroutine(outcome)
+            self._follow(outcome, done)
         else:
             done(None)
-            return
-        deferred.addCallbacks(lambda result: done(None), lambda failure: done(failure.value))
+
+    def _follow(self, deferred: Deferred[Any], done: Callable[[BaseException | None], object]) -> None:
+        self._at_work[deferred] = CALLING.get()
+
+        def ended(result: object) -> None:
+            self._at_work.pop(deferred, None)  # it may have been returned more than once
+            done(result.value if isinstance(result, Failure) else None)
+
+        deferred.addBoth(ended)
         deferred.addErrback(lambda failure: log.failure("Error in the client", failure))
+
+    def others_at_work(self) -> frozenset[Any]:
+        caller = CALLING.get()
+        return frozenset(one for one, owner in self._at_work.items() if caller is None or owner is not caller)
+
+    def are_at_work(self, outcomes: frozenset[Any]) -> bool:
+        return not self._at_work.keys().isdisjoint(outcomes)
 
     def info(self, text: str, **facts: Any) -> None:
         log.info(text, **facts)

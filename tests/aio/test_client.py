@@ -437,7 +437,7 @@ class StopTests(AioTestCase):
         peer.send(Publish("t", b"1"))
         waiting = client.publish("u", b"2", qos=1)
         packet = await peer.take()
-        await self.until(lambda: client._shell.tasks)
+        await self.until(client._shell.others_at_work)
         stopping = asyncio.ensure_future(client.stop())
         await asyncio.sleep(0)
         peer.send(PubAck(packet.packet_id))
@@ -472,6 +472,16 @@ class StopTests(AioTestCase):
         self.assertEqual(self.errors, [])
         with self.assertRaises(NotDelivered):
             await client.publish("u", b"3")
+
+    async def test_offline(self) -> None:
+        """A client that is not connected stops at once, even if it was to ask something."""
+        client = self.client("127.0.0.1:9")
+        client.start()
+        waiting = client.request("rpc", b"", timeout=50)
+        async with asyncio.timeout(2):
+            await client.stop(timeout=10)
+        with self.assertRaises(NotDelivered):
+            await waiting
 
     async def test_in_a_function(self) -> None:
         """A function of a subscription may stop its own client."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
 
 from mqttwist import Received, SubscribeRefused
 from mqttwist.front.subscription import SubscriptionEnded
 from mqttwist.testing import MemoryBroker
 from mqttwist.wire.acknowledge import PubAck, PubRec
+from mqttwist.wire.connect import ConnAck
+from mqttwist.wire.control import Disconnect
 from mqttwist.wire.publish import Publish
 from mqttwist.wire.subscribe import SubAck
 from tests.front.rig import DAY, SECOND, ClientTestCase, PlayedServer
@@ -249,6 +252,75 @@ class ReentrancyTests(ClientTestCase):
         self.broker.publish("a", b"1", qos=1)
         self.broker.advance(10)
         self.assertEqual((ends, self.broker.client_ids), (["stopped"], []))
+
+    def test_stop_in_deferred(self) -> None:
+        """So may one that answers a Deferred, and one that is told of the connection; neither waits long."""
+        client = self.client("us")
+        ends: list[object] = []
+
+        @inlineCallbacks
+        def function(received: Received) -> Generator[Any, Any, None]:
+            yield client.publish("b", b"x", qos=1)
+            yield client.stopService()
+            ends.append("stopped")
+
+        async def told(connack: ConnAck) -> None:
+            await client.stopService()
+            ends.append("told")
+
+        client.call_for("a", function)
+        self.broker.publish("a", b"1", qos=1)
+        self.broker.settle()
+        self.assertEqual((ends, self.broker.client_ids), (["stopped"], []))
+        client.on_connected = told
+        client.startService()
+        self.broker.settle()
+        self.assertEqual((ends, self.broker.client_ids), (["stopped", "told"], []))
+
+    def test_stop_waits(self) -> None:
+        """A client that stops waits for its functions at work, and has their messages acknowledged."""
+        client, server = self.accepted()
+        work: Deferred[None] = Deferred()
+        taken: list[bytes] = []
+
+        def function(received: Received) -> Deferred[None]:
+            taken.append(received.payload)
+            return work
+
+        client.call_for("a", function)
+        server.grant()
+        server.send(Publish("a", b"1", 1, packet_id=1))
+        stopped = client.stopService()
+        self.broker.advance(4)
+        self.assertEqual(server.take(), [])
+        work.callback(None)
+        self.assertEqual(server.take(), [PubAck(1), Disconnect()])
+        self.successResultOf(stopped)
+
+    def test_stop_does_not_wait_for_ever(self) -> None:
+        """After its timeout it cancels them, which is no error; what waits for them is not begun any more."""
+        client, server = self.accepted()
+        taken: list[bytes] = []
+        cancelled: list[bytes] = []
+
+        async def function(received: Received) -> None:
+            taken.append(received.payload)
+            try:
+                await Deferred()
+            except CancelledError:
+                cancelled.append(received.payload)
+                raise
+
+        client.call_for("a", function, concurrency=2)
+        server.grant()
+        server.send(*[Publish("a", b"%d" % number, 1, packet_id=number) for number in (1, 2, 3)])
+        stopped = client.stopService(timeout=2)
+        self.broker.advance(1)
+        self.assertNoResult(stopped)
+        self.broker.advance(2)
+        self.successResultOf(stopped)
+        self.assertEqual((taken, cancelled), ([b"1", b"2"], [b"1", b"2"]))
+        self.assertEqual((server.take(), client.stats.handler_errors), ([Disconnect()], 0))
 
     def test_publish_when_connected(self) -> None:
         """Whoever is told that the client is connected may publish, subscribe, and stop it."""

@@ -119,6 +119,15 @@ class ServerTests(ClientTestCase):
         self.broker.advance(10)
         self.assertEqual(self.flushLoggedErrors(), [])
 
+    def test_stop_offline(self) -> None:
+        """A client that was never connected stops at once, even if it was to ask something."""
+        endpoint = self.broker.endpoint()
+        endpoint.refuses = True
+        client = self.client("us", where=endpoint)
+        waiting = client.request("rpc", b"", timeout=50)
+        self.successResultOf(client.stopService())
+        self.failureResultOf(waiting, NotDelivered)
+
     def test_stop(self) -> None:
         """A client that stops answers nobody."""
         client, server = self.accepted()
