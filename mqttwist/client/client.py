@@ -340,8 +340,8 @@ class Client:
             _check_is_old(publication.message)
         now = self.turn.begin()
         self.outgoing.accept(publication, now)
-        if deadline is not None:
-            self._expire_later(publication, now + deadline, deadline)
+        if deadline is not None or publication.message.expires_at:
+            self._give_time(publication, now, deadline)
         connection = self.connection
         if connection is not None and len(connection.outbox) > OUTBOX_LIMIT:
             self.turn.end()
@@ -358,6 +358,19 @@ class Client:
             return False
         self._rouse()
         return True
+
+    def _give_time(self, publication: Publication, now: float, seconds: float | None) -> None:
+        """Until it expires it has to be sent, and within `seconds`, if any, confirmed."""
+        expires_at = publication.message.expires_at
+        if expires_at and publication.is_unsent and (seconds is None or expires_at < now + seconds):
+
+            def expired(then: float) -> None:
+                if not self.outgoing.expire_unsent(publication) and seconds is not None:
+                    self._expire_later(publication, now + seconds, seconds)
+
+            publication.deadline = self.deadlines.at(expires_at, expired)
+        elif seconds is not None:
+            self._expire_later(publication, now + seconds, seconds)
 
     def _expire_later(self, publication: Publication, when: float, seconds: float) -> None:
         def expire(now: float) -> None:

@@ -22,7 +22,7 @@ from mqttwist.client.limits import ServerLimits
 from mqttwist.client.publication import BLOCKED, ENDED, QUEUED, SENT, Publication
 from mqttwist.client.restored import RestoredBacklog
 from mqttwist.session.connection import Connection
-from mqttwist.session.delivery import PACKET_TOO_LARGE, QUEUE_FULL, Delivery
+from mqttwist.session.delivery import EXPIRED, PACKET_TOO_LARGE, QUEUE_FULL, Delivery
 from mqttwist.session.grant import Grant
 from mqttwist.session.metrics import Drops
 from mqttwist.session.outgoing import PAUSE_NONE, OutgoingFlow
@@ -260,6 +260,14 @@ class ClientFlow(OutgoingFlow):
         if not self.withdraw(publication) and publication.delivery is not None:
             self._publications.pop(publication.delivery, None)
         self._end(publication, error)
+
+    def expire_unsent(self, publication: Publication) -> bool:
+        """Its Message Expiry Interval is over (3.3.2.3.3): give it up, unless it was sent."""
+        if not publication.is_unsent:
+            return False
+        self._drop(EXPIRED)
+        self.expire(publication, EXPIRED)
+        return True
 
     def give_up_all(self, cause: str) -> None:
         """The client stops. What is recorded goes on with the next one, and so the Server may get it yet.

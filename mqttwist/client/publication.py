@@ -62,6 +62,11 @@ class Publication:
         self.deadline = None
 
     @property
+    def is_unsent(self) -> bool:
+        """Whether it waits, and was never sent."""
+        return self.state < SENT
+
+    @property
     def was_sent(self) -> bool:
         """Whether the Server may have it."""
         return self.state == SENT

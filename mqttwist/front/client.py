@@ -205,8 +205,9 @@ class FrontClient:
         if self._is_stopped:
             raise NotDelivered(STOPPED, False)
         self.core.publish(publication, deadline)
-        if deadline is not None:
-            self._be_there_in(deadline)
+        due = publication.deadline
+        if due is not None:
+            self._be_there_in(due.when - self._shell.seconds())
 
     def _check_not_given_up(self) -> None:
         if self._fatal is not None:

@@ -142,6 +142,33 @@ class GivingUpTests(ClientTestCase):
         self.assertEqual([(one.payload, one.message_expiry_interval) for one in sent], [(b"long", 40)] * 3)
         self.assertEqual([getattr(one, "maybe", None) for one in self.ended.errors], [False] * 3)
 
+    def test_expires_on_time(self) -> None:
+        """What was not sent in time fails when it expires, and not when its turn comes (3.3.2.3.3)."""
+        self.make_client(queue_messages=1, when_full="block")
+        for payload in (b"queued", b"blocked"):
+            self.publish(payload, 1, properties=Properties(message_expiry_interval=5), deadline=9)
+        self.time.now += 4
+        self.client.tick()
+        self.client.settle()
+        self.assertEqual(self.ended.publications, [])
+        self.time.now += 2
+        self.client.tick()
+        self.client.settle()
+        expired = "message expired; the Server does not have it"
+        self.assertEqual([str(one) for one in self.ended.errors], [expired] * 2)
+        self.assertEqual((self.client.outgoing.unfinished, len(self.client.deadlines)), (0, 0))
+        self.assertEqual(self.connect().take(), [])
+
+    def test_deadline_after_expiry(self) -> None:
+        """What was sent before it has expired has its deadline still."""
+        self.publish(b"x", 1, properties=Properties(message_expiry_interval=5), deadline=9)
+        self.connect().take()
+        for seconds, errors in ((6, []), (4, ["not confirmed within 9 s; the Server may have it"])):
+            self.time.now += seconds
+            self.client.tick()
+            self.client.settle()
+            self.assertEqual([str(one) for one in self.ended.errors], errors)
+
     def test_expiry_of_what_was_sent(self) -> None:
         """What was sent once is sent again, though it has expired meanwhile [MQTT-4.3.3-7]."""
         self.make_client(session_expiry_interval=100)

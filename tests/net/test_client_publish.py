@@ -201,6 +201,16 @@ class OfflineTests(ClientTestCase):
         self.broker.settle()
         self.assertEqual(self.broker.messages, [])
 
+    def test_expires(self) -> None:
+        """A message that has expired before it could be sent fails then (3.3.2.3.3), not a second later."""
+        client = self.broker.client("us")
+        properties = Properties(message_expiry_interval=3)
+        waiting = client.publish("a", b"x", qos=1, properties=properties, deadline=30)
+        self.broker.advance(2.9)
+        self.assertNoResult(waiting)
+        self.broker.advance(0.1)
+        self.assertFalse(self.failureResultOf(waiting, NotDelivered).value.maybe)
+
     def test_deadline_sent(self) -> None:
         """For one that was sent and not confirmed, the Server may have it."""
         client, server = self.accepted()
