@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Final
 
 from mqttwist.client.connection import ClientConnection
@@ -58,8 +59,8 @@ class Client:
 
     __slots__ = (
         "_arrived", "_authenticator", "_clean_next", "_held", "_held_before", "_is_awake", "_is_settling",
-        "_owner", "_roused", "_was_accepted", "assigned_client_id", "connection", "deadlines", "drops",
-        "incoming", "metrics", "outgoing", "session_expiry_interval", "settings",
+        "_left_out", "_owner", "_roused", "_was_accepted", "assigned_client_id", "connection", "deadlines",
+        "drops", "incoming", "metrics", "outgoing", "session_expiry_interval", "settings",
         "stats", "subscribing", "trace", "turn", "version", "wake",
     )  # fmt: skip
 
@@ -74,7 +75,7 @@ class Client:
     subscribing: Subscribing
     connection: ClientConnection | None  # the one there is, accepted or not
     version: int  # the protocol version that is spoken, or tried next
-    assigned_client_id: str  # what the Server has called us; else ""
+    assigned_client_id: str  # what the Server has called us, or in 3.1 we ourselves; else ""
     session_expiry_interval: int  # seconds; what holds for the connection
     trace: Trace | None
     wake: Callable[[], object]
@@ -83,6 +84,7 @@ class Client:
     _clean_next: bool  # the next connection begins a new session
     _was_accepted: bool  # some connection was: there is a session to go on with
     _arrived: int  # messages, since the client was made
+    _left_out: set[str]  # what was told for this connection
     _held: int  # bytes that wait for the application
     _held_before: int  # how many did at the last tick
     _roused: deque[Subscriber]
@@ -120,7 +122,9 @@ class Client:
         self._clean_next = settings.clean_start or not settings.session_outlives
         self._was_accepted = False
         self._arrived = 0
+        self._left_out = set()
         self._held = self._held_before = 0
+        self.outgoing.on_left_out = self.left_out
         self._roused = deque()
         self._is_awake = False
         self._is_settling = False
@@ -166,18 +170,36 @@ class Client:
         if self.connection is not None:
             raise ValueError("there is a connection already")
         self.turn.begin()
+        self._left_out.clear()
         connect = self._connect_packet(username, password)
         connection = ClientConnection(self, transport, peer, connect, self._authenticator, self.trace)
         encoded = connect.encode()
         self.connection = connection
+        if self.version != MQTT_5:
+            self._look_at_properties()
         connection.send(encoded)
         self.metrics.others_sent += 1
         self.metrics.connections_opened += 1
         self.turn.end()
         return connection
 
+    def _look_at_properties(self) -> None:
+        will = self.settings.will
+        if self.settings.properties is not None:
+            self.left_out("properties of CONNECT")
+        if will is not None and will.properties != Properties():
+            self.left_out("properties of the Will")
+
+    def left_out(self, what: str) -> None:
+        """The version that we have fallen back to can't say it: that is told once for each connection."""
+        if what not in self._left_out:
+            self._left_out.add(what)
+            self._owner.left_out(what)
+
     def _connect_packet(self, username: str | None, password: bytes | None) -> Connect:
         settings = self.settings
+        if self.version == MQTT_3_1 and not self.client_id:  # which wants 1 to 23 characters
+            self.assigned_client_id = f"mqttwist{token_hex(7)}"
         client_id = self.client_id
         return Connect(
             client_id,
@@ -251,7 +273,7 @@ class Client:
         self.connection = None
         if isinstance(error, ConnectRefused):
             self.stats.refused_connections += 1
-            self._try_another_version(error.reason_code)
+        self._try_another_version(connection, error)
         self.outgoing.detach()
         self.incoming.detach()
         self.subscribing.connection_lost()
@@ -259,12 +281,22 @@ class Client:
             self.incoming.session_lost()
         self._owner.ended(connection, error)
 
-    def _try_another_version(self, reason_code: int) -> None:
-        """The Server does not speak our version: the next time it is asked in the next one."""
+    def _try_another_version(self, connection: ClientConnection, error: ClientError) -> None:
+        """The Server does not speak our version: the next time it is asked in the next one.
+
+        Some old Servers say nothing and close. Whether that was it can't be known, so after the oldest one
+        the newest version has its turn again. Before MQTT 5.0 there is no AUTH: who asks for it is not to be
+        satisfied with less.
+        """
+        if self._authenticator is not None:
+            return
         versions = self.settings.versions
-        at = versions.index(self.version)
-        if reason_code == 0x84 and at + 1 < len(versions):
-            self.version = versions[at + 1]
+        following = versions.index(self.version) + 1
+        if isinstance(error, ConnectRefused):
+            if error.reason_code == 0x84 and following < len(versions):
+                self.version = versions[following]
+        elif connection.is_unanswered and not self._was_accepted:
+            self.version = versions[following % len(versions)]
 
     def arrived(self, publish: Publish) -> None:
         """A message came: it is for all subscribers whose subscriptions it came for."""

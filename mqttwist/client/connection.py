@@ -65,12 +65,13 @@ class ClientConnection(Connection):
 
     __slots__ = (
         "_aliases", "_authenticator", "_client", "_is_authenticating", "_opened_at", "_ping_sent_at",
-        "connect", "keep_alive", "last_sent", "limits",
+        "connect", "is_unanswered", "keep_alive", "last_sent", "limits",
     )  # fmt: skip
 
     connect: Connect
     keep_alive: int  # seconds; 0: none
     limits: ServerLimits
+    is_unanswered: bool  # the Server has closed it without a word
     last_sent: float  # by the turn's clock
     _client: Client
     _aliases: InboundAliases
@@ -95,6 +96,7 @@ class ClientConnection(Connection):
         self.connect = connect
         self.keep_alive = connect.keep_alive
         self.limits = ServerLimits(connect.version)
+        self.is_unanswered = False
         self.last_sent = client.turn.now
         self._aliases = InboundAliases(client.settings.topic_alias_maximum)
         self._authenticator = authenticator
@@ -391,6 +393,7 @@ class ClientConnection(Connection):
     def lost(self, cause: str) -> None:
         """The transport is gone."""
         self.turn.begin()
+        self.is_unanswered = self.state == AWAITING_CONNACK
         self.end(ConnectionEnded(cause))
         self.turn.end()
 

@@ -32,6 +32,9 @@ class Owner(Protocol):
     def dropped(self, subscriber: Subscriber) -> object:
         """A message of QoS 0 was dropped: the application takes them more slowly than they come."""
 
+    def left_out(self, what: str) -> object:
+        """The version of this connection can't say what the application has asked for; once for each kind."""
+
     def unclaimed(self, publish: Publish) -> object:
         """A message came that no subscriber is there for. It is acknowledged."""
 

@@ -56,18 +56,21 @@ class ClientFlow(OutgoingFlow):
 
     `ended` are the publications that came to an end in this turn: whoever ends the turn tells the
     application. `requests` are what else has a Packet Identifier under way. `answer` is the acknowledgement
-    at hand if it has more to say than a Reason Code. `on_restored_end` is told what becomes of messages that
+    at hand if it has more to say than a Reason Code. `on_left_out` is told what an older version can't say.
+    `on_restored_end` is told what becomes of messages that
     a store has kept from a process before this one.
     """
 
     __slots__ = (
-        "_blocked", "_publications", "_when_full", "answer", "ended", "limits", "on_restored_end", "requests",
+        "_blocked", "_publications", "_when_full", "answer", "ended", "limits", "on_left_out",
+        "on_restored_end", "requests",
     )  # fmt: skip
 
     limits: ServerLimits
     ended: deque[Publication]
     requests: dict[int, Request]
     answer: Acknowledgement | None
+    on_left_out: Callable[[str], object] | None
     on_restored_end: Callable[[Publication], object] | None
     _publications: dict[Delivery, Publication]
     _blocked: deque[Publication]  # what came when the queue was full, with `when_full` "block"
@@ -79,6 +82,7 @@ class ClientFlow(OutgoingFlow):
         self.ended = deque()
         self.requests = {}
         self.answer = None
+        self.on_left_out = None
         self.on_restored_end = None
         self._publications = {}
         self._blocked = deque()
@@ -135,7 +139,7 @@ class ClientFlow(OutgoingFlow):
         if message.message_expiry_interval >= 0:
             message.expires_at = now + max(message.message_expiry_interval, INSTANT)
         if connection is not None:
-            refusal = self.limits.refusal_of_publish(message.qos, message.retain)
+            refusal = self._refusal(message, message.qos)
             if refusal is not None:
                 raise refusal
             if self._goes_at_once(connection, message.qos):
@@ -157,7 +161,7 @@ class ClientFlow(OutgoingFlow):
             or not self._goes_at_once(connection, 0)
         ):
             return False
-        refusal = self.limits.refusal_of_publish(0, message.retain)
+        refusal = self._refusal(message, 0)
         if refusal is not None:
             raise refusal
         if message.message_expiry_interval >= 0:
@@ -165,6 +169,16 @@ class ClientFlow(OutgoingFlow):
         if not self._send_publish(connection, message, AS_IT_IS, 0, 0):
             raise self._drop_error(False)
         return True
+
+    def _refusal(self, message: Message, qos: int) -> ClientError | None:
+        """Why the Server of this connection must not get it, if so; and what of it gets lost is told."""
+        limits = self.limits
+        has_properties = limits.version != MQTT_5 and (
+            len(message.forwarded) > 0 or message.message_expiry_interval >= 0
+        )
+        if has_properties and self.on_left_out is not None:
+            self.on_left_out("properties of messages")
+        return limits.refusal_of_publish(qos, message.retain)
 
     def _goes_at_once(self, connection: Connection, qos: int) -> bool:
         if self._blocked or connection.blocked:
@@ -304,7 +318,7 @@ class ClientFlow(OutgoingFlow):
         message = delivery.message
         if delivery.qos or message is None:
             return super()._send_waiting(connection, delivery)
-        refusal = self.limits.refusal_of_publish(0, message.retain)
+        refusal = self._refusal(message, 0)
         sent = super()._send_waiting(connection, delivery) if refusal is None else 0
         if refusal is None and not sent:
             refusal = self._drop_error(False)
@@ -312,7 +326,7 @@ class ClientFlow(OutgoingFlow):
         return sent
 
     def _send_first(self, connection: Connection, delivery: Delivery, message: Message) -> int:
-        refusal = self.limits.refusal_of_publish(delivery.qos, message.retain)
+        refusal = self._refusal(message, delivery.qos)
         if refusal is not None:
             self._finish(delivery)
             self._end_delivery(delivery, refusal)
@@ -329,7 +343,7 @@ class ClientFlow(OutgoingFlow):
 
     def _send_duplicate(self, connection: Connection, delivery: Delivery) -> int:
         message = delivery.message
-        refusal = None if message is None else self.limits.refusal_of_publish(delivery.qos, message.retain)
+        refusal = None if message is None else self._refusal(message, delivery.qos)
         if refusal is not None:  # the Server has taken it once, but now says that it does not
             del self.in_flight[delivery.packet_id]
             self.in_flight_size -= delivery.size

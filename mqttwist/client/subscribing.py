@@ -164,6 +164,8 @@ class Subscribing:
             subscription.state = ASKED
             subscription.asked += 1
             request.subscriptions.append(subscription)
+            if connection.version != MQTT_5 and subscription.options.as_byte != subscription.options.qos:
+                self._client.left_out("options of subscriptions")
             request.subscribers.append(subscription.waiting)
             subscription.waiting = []
         connection.send(encoded)

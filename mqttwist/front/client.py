@@ -418,6 +418,14 @@ class FrontClient:
                 topic_filter=subscriber.topic_filter,
             )
 
+    def left_out(self, what: str) -> None:
+        self._shell.warn(
+            "{client_id!r} speaks MQTT {version} only: {what} are left out",
+            client_id=self.client_id,
+            version=VERSION_NAMES[self.core.version],
+            what=what,
+        )
+
     def unclaimed(self, publish: Publish) -> None:
         if self.stats.unclaimed == 1:
             self._shell.warn(
@@ -453,7 +461,7 @@ class FrontClient:
         """A connection, or an attempt, has ended: decide on the next one, that many seconds later."""
         error = self.last_error or ConnectionEnded("no connection")
         was_accepted, self._was_accepted = self._was_accepted, False
-        has_new_version = self.core.version != self._last_version
+        has_new_version = self.core.version < self._last_version
         self._last_version = self.core.version
         goes_elsewhere = self._is_redirected(error, places)
         if not (was_accepted or has_new_version or goes_elsewhere):

@@ -48,6 +48,7 @@ class Owner:
         self.errors: list[ClientError] = []
         self.lost_sessions: list[int] = []
         self.unclaimed_messages: list[Publish] = []
+        self.losses: list[str] = []
         self.drops = 0
 
     def connected(self, connection: ClientConnection, connack: ConnAck) -> None:
@@ -61,6 +62,9 @@ class Owner:
 
     def dropped(self, subscriber: Subscriber) -> None:
         self.drops += 1
+
+    def left_out(self, what: str) -> None:
+        self.losses.append(what)
 
     def unclaimed(self, publish: Publish) -> None:
         self.unclaimed_messages.append(publish)

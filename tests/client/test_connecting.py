@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mqttwist.client.errors import ConnectionEnded, ConnectRefused
+from mqttwist.client.scram import ScramSHA256
 from mqttwist.wire.connect import ConnAck, Connect, Will
 from mqttwist.wire.control import Disconnect, PingReq, PingResp
 from mqttwist.wire.decoder import Decoder
 from mqttwist.wire.packet import MQTT_3_1, MQTT_3_1_1, MQTT_5
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.publish import Publish
-from mqttwist.wire.subscribe import SubAck, UnsubAck
+from mqttwist.wire.subscribe import SubAck, SubscriptionOptions, UnsubAck
 from tests.client.rig import ClientTestCase, Server
 
 VERSIONS = (MQTT_3_1, MQTT_3_1_1, MQTT_5)
@@ -107,6 +108,63 @@ class ConnectTests(ClientTestCase):
         Server(self.client).send(ConnAck(False, 0x84))
         [connect] = Server(self.client).take()
         self.assertEqual((connect.version, connect.clean_start), (MQTT_3_1_1, True))
+
+    def test_no_client_id_in_3_1(self) -> None:
+        """MQTT 3.1 wants a Client Identifier of 1 to 23 characters: the client makes one, and keeps it."""
+        for versions in ((MQTT_3_1,), (MQTT_5, MQTT_3_1)):
+            self.make_client(client_id="", versions=versions)
+            if len(versions) == 2:
+                Server(self.client).send(ConnAck(False, 0x84))
+            ids = []
+            for _ in range(2):
+                server = Server(self.client)
+                connect = server.accept()
+                self.assertEqual((connect.version, len(connect.client_id)), (MQTT_3_1, 22))
+                ids.append(connect.client_id)
+                server.hang_up()
+            self.assertEqual(ids, [self.client.client_id] * 2)
+
+    def test_closes_without_a_word(self) -> None:
+        """A Server that says nothing to CONNECT and closes is asked in an older version, and after the oldest
+        in the newest again; one that has accepted us is not taken for an old one."""
+        self.make_client(versions=(MQTT_5, MQTT_3_1_1, MQTT_3_1))
+        versions = []
+        for _ in range(5):
+            server = Server(self.client)
+            versions.append(server.take()[0].version)
+            server.hang_up()
+        self.assertEqual(versions, [MQTT_5, MQTT_3_1_1, MQTT_3_1, MQTT_5, MQTT_3_1_1])
+        self.assertEqual(self.client.version, MQTT_3_1)
+        self.make_client(versions=(MQTT_5, MQTT_3_1_1))
+        self.connect().hang_up()
+        Server(self.client).hang_up()
+        self.assertEqual(self.client.version, MQTT_5)
+
+    def test_no_older_version_without_auth(self) -> None:
+        """Who asks the Server for AUTH (4.12) does not fall back on a version that has none."""
+        self.make_client(versions=(MQTT_5, MQTT_3_1_1), authenticator=ScramSHA256("us", "secret"))
+        Server(self.client).hang_up()
+        Server(self.client).send(ConnAck(False, 0x84))
+        self.assertEqual(self.client.version, MQTT_5)
+
+    def test_what_is_left_out(self) -> None:
+        """What an older version that was fallen back to can't say is told, once for each connection."""
+        will = Will("t", properties=Properties(will_delay_interval=5))
+        properties = Properties(user_properties=(("k", "v"),))
+        self.make_client(versions=(MQTT_5, MQTT_3_1_1), will=will, properties=properties)
+        Server(self.client).send(ConnAck(False, 0x84))
+        self.assertEqual(self.owner.losses, [])
+        self.publish(b"offline", 1, properties=Properties(content_type="text/plain"))
+        self.client.subscribe(SubscriptionOptions("a", 1, no_local=True), lambda: None, 1)
+        for _ in range(2):
+            server = self.connect()
+            for qos in (0, 1):
+                self.publish(b"x", qos, properties=Properties(message_expiry_interval=9))
+            told, self.owner.losses = self.owner.losses, []
+            kinds = ("CONNECT", "messages", "the Will")
+            expected = ["options of subscriptions", *[f"properties of {kind}" for kind in kinds]]
+            self.assertEqual(sorted(told), expected)
+            server.hang_up()
 
     def test_one_at_a_time(self) -> None:
         """There is one connection at a time."""

@@ -263,6 +263,31 @@ class VersionTests(ClientTestCase):
         self.assertEqual(len(self.servers), 3)
         self.failureResultOf(client.ready(), ConnectRefused)
 
+    def test_says_nothing(self) -> None:
+        """A Server that closes without a word is tried in older versions at once, then comes a pause."""
+        self.play(version="auto")
+        for server, version in zip(range(3), (5, 4, 3), strict=True):
+            self.assertEqual(len(self.servers), server + 1)
+            self.assertEqual(self.servers[-1].take()[0].version, version)
+            self.servers[-1].hang_up()
+        self.assertEqual(len(self.servers), 3)
+        self.broker.advance(10)
+        self.assertEqual(self.servers[3].take()[0].version, 5)
+
+    def test_left_out(self) -> None:
+        """What the older version can't say is left out, and the log says so."""
+        client, server = self.play(version="auto")
+        server.take()
+        server.send_bytes(b"\x20\x02\x00\x01")
+        server = self.servers[-1]
+        server.version = 4
+        server.accept()
+        for _ in range(2):
+            client.publish("a", b"x", properties=Properties(content_type="text/plain"))
+        self.assertEqual([one.payload for one in server.take()], [b"x", b"x"])
+        told = [line for line in self.lines() if "left out" in line]
+        self.assertEqual(told, ["'us' speaks MQTT 3.1.1 only: properties of messages are left out"])
+
     def test_pauses(self) -> None:
         """A Server that goes away after that is tried again with pauses, as any other."""
         endpoint = self.player()
