@@ -475,6 +475,7 @@ class Client:
         if connection is not None:
             connection.look(now, self.settings.ping_timeout)
             self._look_at_held(connection)
+            self._look_at_overdue(now)
         if self.settings.retry_interval:
             self.outgoing.send_overdue(self.settings.retry_interval)
         self.turn.end()
@@ -489,6 +490,11 @@ class Client:
         if is_stuck and (self.outgoing.in_flight or self.outgoing.requests):
             connection.resume_reading(READING_HELD)
         self._held_before = self._held
+
+    def _look_at_overdue(self, now: float) -> None:
+        for received, others in self.incoming.look(now):
+            found = self.subscribing.subscriptions.find(received.publish)
+            self._owner.overdue(received, [one.topic_filter for one in found], others)
 
     def _start_over(self) -> None:
         """So much was left to the Server that it may send nothing more: the next connection brings it anew.

@@ -11,6 +11,7 @@ from mqttwist.wire.publish import Publish
 if TYPE_CHECKING:
     from mqttwist.client.connection import ClientConnection
     from mqttwist.client.errors import ClientError
+    from mqttwist.client.received import Received
     from mqttwist.client.subscriptions import Subscriber
 
 
@@ -31,6 +32,9 @@ class Owner(Protocol):
 
     def dropped(self, subscriber: Subscriber) -> object:
         """A message of QoS 0 was dropped: the application takes them more slowly than they come."""
+
+    def overdue(self, received: Received, topic_filters: list[str], others: int) -> object:
+        """The application has had a message for long, and `others` wait to be acknowledged behind it."""
 
     def left_out(self, what: str) -> object:
         """The version of this connection can't say what the application has asked for; once for each kind."""

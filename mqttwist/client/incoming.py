@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from mqttwist.client.overdue import Overdue
 from mqttwist.client.received import ACCEPTED, LEFT, REJECTED, Received
 from mqttwist.session.connection import Connection
 from mqttwist.session.incoming import NONE, IncomingFlow
@@ -29,8 +30,8 @@ class ClientIncoming(IncomingFlow):
     """What the Server has under way to us. `woken` is called when something is to be sent out of turn."""
 
     __slots__ = (
-        "_connection", "_left", "_under_way", "_version", "_waiting_1", "_waiting_2", "keeps_session", "left",
-        "woken",
+        "_connection", "_left", "_overdue_1", "_overdue_2", "_under_way", "_version", "_waiting_1",
+        "_waiting_2", "keeps_session", "left", "woken",
     )  # fmt: skip
 
     woken: Callable[[], object]
@@ -42,6 +43,8 @@ class ClientIncoming(IncomingFlow):
     _under_way: dict[int, Received]  # by Packet Identifier: with the application
     _waiting_1: deque[Received]  # of QoS 1, of this connection, in the order in which they came
     _waiting_2: deque[Received]
+    _overdue_1: Overdue
+    _overdue_2: Overdue
 
     def __init__(self, woken: Callable[[], object], keeps_session: bool) -> None:
         super().__init__()
@@ -54,6 +57,8 @@ class ClientIncoming(IncomingFlow):
         self._under_way = {}
         self._waiting_1 = deque()
         self._waiting_2 = deque()
+        self._overdue_1 = Overdue()
+        self._overdue_2 = Overdue()
 
     # Coming and going
 
@@ -174,6 +179,15 @@ class ClientIncoming(IncomingFlow):
         else:
             self.received(packet_id)
             self._send(PUBREC, packet_id, 0)
+
+    def look(self, now: float) -> list[tuple[Received, int]]:
+        """The messages that have held back others for too long, each with how many; each is told once."""
+        late: list[tuple[Received, int]] = []
+        for overdue, waiting in ((self._overdue_1, self._waiting_1), (self._overdue_2, self._waiting_2)):
+            received = overdue.look(waiting, now)
+            if received is not None:
+                late.append((received, len(waiting) - 1))
+        return late
 
     def reject_left(self) -> None:
         """Give up what was left, for its places are needed: no later connection would bring it again."""

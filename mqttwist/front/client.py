@@ -18,6 +18,7 @@ from mqttwist.client.client import Client
 from mqttwist.client.connection import ClientConnection
 from mqttwist.client.doors import Authenticator
 from mqttwist.client.errors import ClientError, ConnectionEnded, ConnectRefused, NotDelivered
+from mqttwist.client.overdue import PATIENCE
 from mqttwist.client.publication import Publication
 from mqttwist.client.published import Published
 from mqttwist.client.received import Received
@@ -417,6 +418,17 @@ class FrontClient:
                 "Messages of QoS 0 for {topic_filter!r} are dropped: they are not taken as fast as they come",
                 topic_filter=subscriber.topic_filter,
             )
+
+    def overdue(self, received: Received, topic_filters: list[str], others: int) -> None:
+        self._shell.warn(
+            "A message to {topic_name!r} for {topic_filters} has not been dealt with for {seconds:.0f} s:"
+            " no message of QoS {qos} behind it is acknowledged ({others} wait)",
+            topic_name=received.topic_name,
+            topic_filters=", ".join(map(repr, topic_filters)),
+            seconds=PATIENCE,
+            qos=received.qos,
+            others=others,
+        )
 
     def left_out(self, what: str) -> None:
         self._shell.warn(

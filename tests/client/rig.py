@@ -49,6 +49,7 @@ class Owner:
         self.lost_sessions: list[int] = []
         self.unclaimed_messages: list[Publish] = []
         self.losses: list[str] = []
+        self.late: list[tuple[bytes, list[str], int]] = []
         self.drops = 0
 
     def connected(self, connection: ClientConnection, connack: ConnAck) -> None:
@@ -62,6 +63,9 @@ class Owner:
 
     def dropped(self, subscriber: Subscriber) -> None:
         self.drops += 1
+
+    def overdue(self, received: Received, topic_filters: list[str], others: int) -> None:
+        self.late.append((received.payload, topic_filters, others))
 
     def left_out(self, what: str) -> None:
         self.losses.append(what)

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.task import deferLater
 
 from mqttwist import Received, SubscribeRefused
 from mqttwist.front.subscription import SubscriptionEnded
@@ -198,6 +199,37 @@ class ErrorTests(FunctionTestCase):
         self.assertTrue(client.is_connected)
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 3)
         client.on_disconnected = None
+
+
+class HangingTests(FunctionTestCase):
+    def late(self) -> list[str]:
+        return [line for line in self.lines() if "dealt with" in line]
+
+    def test_a_function_that_hangs(self) -> None:
+        """A message that is not dealt with for 30 seconds is named in the log, once: it holds others back."""
+        hangs: Deferred[None] = Deferred()
+        server = self.subscribed(lambda received: hangs)
+        server.send(message(1), message(2), message(3, qos=2))
+        self.broker.advance(29)
+        self.assertEqual(self.late(), [])
+        self.broker.advance(60)
+        self.assertEqual(
+            self.late(),
+            [
+                "A message to 'a' for '#' has not been dealt with for 30 s:"
+                f" no message of QoS {qos} behind it is acknowledged ({others} wait)"
+                for qos, others in ((1, 1), (2, 0))
+            ],
+        )
+        hangs.callback(None)
+
+    def test_slow_functions(self) -> None:
+        """Functions that are slow, but come to their end, are none of that."""
+        server = self.subscribed(lambda received: deferLater(self.broker.clock, 20, lambda: None))
+        server.send(*[message(number) for number in range(1, 6)])
+        self.broker.advance(99)
+        self.assertEqual(self.late(), [])
+        self.assertEqual(len(self.acknowledged(server)), 4)
 
 
 class ReentrancyTests(ClientTestCase):
