@@ -83,13 +83,24 @@ class Client(FrontClient):
     # From start to stop
 
     def start(self) -> None:
-        """Begin to connect; harmless when it runs. Raises `RuntimeError` where no event loop runs."""
+        """Begin to connect, also after giving up; harmless when it runs.
+
+        Raises `RuntimeError` where no event loop runs, and `StoreError` if the store can't be had.
+        """
+        was_bound = self._shell.is_bound
         loop = self._shell.open()
-        if self._running is None:
-            self._is_stopping = False
+        if self._running is not None and (self._fatal is None or self._is_stopping):
+            return
+        try:
             self.restart()
+        except BaseException:
+            if not was_bound:
+                self._shell.leave()
+            raise
+        if self._running is None or self._running.done():  # else it has not come to its end yet, and goes on
+            self._is_stopping = False
             self._running = loop.create_task(self._run(loop), name="mqttwist client")
-            self.settle()
+        self.settle()
 
     async def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Send what waits, say goodbye, and return when the transport is gone.

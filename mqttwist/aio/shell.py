@@ -76,6 +76,11 @@ class AsyncioShell:
         self._tasks: set[asyncio.Future[Any]] = set()
         self._is_closed = False
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether it belongs to a loop."""
+        return self._loop is not None
+
     def enter(self) -> AbstractEventLoop:
         """The loop that runs. Raises `RuntimeError` if there is none, or if it is not ours."""
         loop = asyncio.get_running_loop()

@@ -112,15 +112,16 @@ class MQTTClient(FrontClient, Service):
     # Service
 
     def startService(self) -> None:
-        """Open the store, if there is one, and begin to connect; harmless when it runs.
+        """Open the store, if there is one, and begin to connect, also after giving up; harmless when it runs.
 
         Raises `StoreError` if the store can't be had: it is in use, say, or of another client.
         """
-        if self.running:
+        if self.running and self._fatal is None:
             return
         if not self._is_stopping:
             self._begin()
-        super().startService()  # type: ignore[no-untyped-call]
+        if not self.running:
+            super().startService()  # type: ignore[no-untyped-call]
         if not self._is_stopping:  # else it begins when that is done
             self._service.startService()
 

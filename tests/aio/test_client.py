@@ -202,6 +202,27 @@ class ConnectTests(AioTestCase):
             await second.accept()
             await client.ready()
 
+    async def test_start_again(self) -> None:
+        """A client that has given up can be started without being stopped, at once or later."""
+        server = await self.server()
+        client = self.client(server.where)
+        client.start()
+        for is_at_once in (True, False):
+            peer = await server.connection()
+            await peer.take()
+            peer.send(ConnAck(False, 0x85))
+            with self.assertRaises(ConnectRefused):
+                await client.ready()
+            running = client._running
+            assert running is not None
+            if not is_at_once:
+                peer.writer.close()
+                await running
+            client.start()
+        peer = await server.accept()
+        await client.ready()
+        await client.stop()
+
     async def test_credentials(self) -> None:
         """User name and password are asked for before each attempt: values, functions, coroutines."""
         server = await self.server()

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mqttwist.aio.client import Client
 from mqttwist.client.errors import NotDelivered
 from mqttwist.front.store import FileStore
+from mqttwist.stores.sqlite.lock import StoreError
 
 NOWHERE = "unix:/nowhere/to/be/found"
 
@@ -42,3 +43,21 @@ class StoreTests(SynchronousTestCase):
 
         asyncio.run(publish())
         self.assertEqual(asyncio.run(restored()), 1)
+
+    def test_no_store(self) -> None:
+        """A client whose store can't be had has not started, and can be in another loop."""
+        folder = tempfile.TemporaryDirectory(prefix="mqttwist-")
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "client.db")
+        client = self.client(path)
+
+        async def first() -> None:
+            async with self.client(path):
+                self.assertRaises(StoreError, client.start)
+
+        async def second() -> None:
+            async with client:
+                await client.stored()
+
+        asyncio.run(first())
+        asyncio.run(second())

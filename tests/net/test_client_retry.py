@@ -93,14 +93,29 @@ class FatalTests(ClientTestCase):
                 self.assertTrue(any("gives up" in line for line in self.lines()))
 
     def test_start_again(self) -> None:
-        """A client that has given up can be stopped and started."""
+        """A client that has given up can be started, be it stopped before or not."""
+        for is_stopped in (True, False):
+            self.broker.refuse(0x85)
+            client = self.client("us")
+            self.failureResultOf(client.ready(), ConnectRefused)
+            if is_stopped:
+                self.broker.run(client.stopService())
+            client.startService()
+            self.broker.settle()
+            self.assertTrue(client.is_connected)
+            self.broker.run(client.publish("a", b"x", qos=1))
+            self.broker.run(client.stopService())
+            self.assertEqual(self.broker.client_ids, [])
+
+    def test_start_in_callback(self) -> None:
+        """So can it by whoever is told of the end, while the transport is still there."""
         self.broker.refuse(0x85)
-        client = self.client("us")
-        self.broker.run(client.stopService())
+        client = self.broker.client("us")
+        client.on_disconnected = lambda error: client.startService()
         client.startService()
-        self.broker.settle()
+        self.broker.advance(1)
         self.assertTrue(client.is_connected)
-        self.broker.run(client.publish("a", b"x", qos=1))
+        client.on_disconnected = None
 
     def test_transient(self) -> None:
         """Other reasons are not the end."""
