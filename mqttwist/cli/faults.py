@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mqttwist.client.errors import ConnectRefused
 from mqttwist.front.retry import words
-from mqttwist.wire.enums import ReasonCode
+from mqttwist.wire.enums import reason_name
 from mqttwist.wire.packet import MQTT_5
 from mqttwist.wire.reasons import return_code
 
@@ -41,11 +41,3 @@ def fault_of(error: BaseException, version: int) -> Fault:
         said = f": {error.reason_string}" if error.reason_string else ""
         return Fault(f"Connection error: {reason_name(error.reason_code)}{said}", code)
     return Fault(f"Error: {words(error)}")
-
-
-def reason_name(code: int) -> str:
-    """A Reason Code of an error, in words."""
-    try:
-        return ReasonCode(code).name.replace("_", " ").capitalize()
-    except ValueError:
-        return f"0x{code:02X}"

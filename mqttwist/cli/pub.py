@@ -12,11 +12,12 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from mqttwist.cli.connecting import CommandClient, Connecting
-from mqttwist.cli.faults import DONE, reason_name
+from mqttwist.cli.faults import DONE
 from mqttwist.cli.lines import Input
 from mqttwist.cli.options import ConnectOptions, MosquittoCommand, connection_options, payload_of
 from mqttwist.cli.running import exit_with, run
 from mqttwist.client.errors import NotDelivered, PublishRefused
+from mqttwist.wire.enums import reason_name
 from mqttwist.wire.packet import PUBLISH
 from mqttwist.wire.properties import Properties
 from mqttwist.wire.topics import check_topic_name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mqttwist.wire.enums import reason_name
+
 
 class ClientError(Exception):
     """What all of them are."""
@@ -87,9 +89,15 @@ class ConnectRefused(Refused):
         return _refusal("the connection", self)
 
 
+def code_and_name(code: int) -> str:
+    """A Reason Code as people look for it: ``0x85, Client identifier not valid``."""
+    name = reason_name(code)
+    return f"0x{code:02X}, {name}" if not name.startswith("0x") else name
+
+
 def _refusal(what: str, refused: Refused) -> str:
     said = f": {refused.reason_string}" if refused.reason_string else ""
-    return f"{what} was refused with 0x{refused.reason_code:02X}{said}"
+    return f"{what} was refused with {code_and_name(refused.reason_code)}{said}"
 
 
 class ConnectionEnded(ClientError):
@@ -108,7 +116,7 @@ class ConnectionEnded(ClientError):
         self.server_reference = server_reference
 
     def __str__(self) -> str:
-        return f"{self.cause} (0x{self.reason_code:02X})" if self.reason_code else self.cause
+        return f"{self.cause} ({code_and_name(self.reason_code)})" if self.reason_code else self.cause
 
 
 class NotSupportedByServer(ClientError):

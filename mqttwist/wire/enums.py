@@ -103,6 +103,14 @@ class ReasonCode(IntEnum):
     WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED = 0xA2
 
 
+def reason_name(code: int) -> str:
+    """A Reason Code of an error, in words; its number if there is none such."""
+    try:
+        return ReasonCode(code).name.replace("_", " ").capitalize().replace("Qos", "QoS")
+    except ValueError:
+        return f"0x{code:02X}"
+
+
 class ConnectReturnCode(IntEnum):
     """Return codes of the CONNACK of MQTT 3.1.1 and 3.1 (3.1.1: 3.2.2.3)."""
 

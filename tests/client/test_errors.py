@@ -19,12 +19,13 @@ class ErrorTests(SynchronousTestCase):
     def test_words(self) -> None:
         """Each error can be shown."""
         for error, words in (
-            (Refused(0x80), "the request was refused with 0x80"),
-            (PublishRefused(0x99, "not UTF-8"), "the message was refused with 0x99: not UTF-8"),
-            (SubscribeRefused(0x87), "the subscription was refused with 0x87"),
-            (ConnectRefused(0x86), "the connection was refused with 0x86"),
+            (Refused(0x80), "the request was refused with 0x80, Unspecified error"),
+            (PublishRefused(0x9B, "0"), "the message was refused with 0x9B, QoS not supported: 0"),
+            (SubscribeRefused(0x87), "the subscription was refused with 0x87, Not authorized"),
+            (ConnectRefused(0x86), "the connection was refused with 0x86, Bad user name or password"),
             (ConnectionEnded("gone"), "gone"),
-            (ConnectionEnded("gone", 0x8B), "gone (0x8B)"),
+            (ConnectionEnded("gone", 0x8B), "gone (0x8B, Server shutting down)"),
+            (Refused(0xFF), "the request was refused with 0xFF"),
             (NotDelivered("late", True), "late; the Server may have it"),
             (NotSupportedByServer("Maximum QoS", "too high"), "too high (Maximum QoS)"),
         ):
