@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import (
@@ -13,14 +11,12 @@ from twisted.internet.endpoints import (
     SSL4ClientEndpoint,
     _WrapperEndpoint,  # what `wrapClientTLS` answers
     clientFromString,
-    wrapClientTLS,
 )
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from mqttwist.front.places import address_of
 
 TIMEOUT = 30.0  # seconds that it may take to make a transport
-PEM_CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 Where = str | IStreamClientEndpoint
 File = str | PathLike[str]
@@ -97,55 +93,20 @@ def tls_endpoint(
     `cafile` has the certificates of those who may say so, in PEM; without it the system's are taken.
     `certfile` and `keyfile` prove who we are: our certificate, with those between it and its authority after
     it, and its private key, which may be in the same file. Without `checks_host` a certificate of any other
-    host will do. Raises `ValueError` for files that have not what they should, and `OSError`.
+    host will do. Raises `ValueError` for files that can't be read, or have not what they should.
     """
     try:
-        from twisted.internet.ssl import CertificateOptions, optionsForClientTLS, platformTrust
+        from mqttwist.net.client_tls import with_tls
     except ImportError as error:
         raise ValueError("TLS needs the extra: pip install 'mqttwist[tls]'") from error
-    trust = platformTrust() if cafile is None else _trust_of(cafile)
-    ours = _own_certificate(certfile, keyfile) if certfile is not None else {}
-    if certfile is None and keyfile is not None:
-        raise ValueError("a private key needs its certificate")
-    if checks_host:
-        options: Any = optionsForClientTLS(host, trust, extraCertificateOptions=ours)
-    else:
-        options = CertificateOptions(trustRoot=trust, **ours)
-    wrapped: IStreamClientEndpoint = wrapClientTLS(
-        options, HostnameEndpoint(reactor, host, port, timeout=TIMEOUT)
+    return with_tls(
+        HostnameEndpoint(reactor, host, port, timeout=TIMEOUT),
+        host,
+        trusted=() if cafile is None else (cafile,),
+        certfile=certfile,
+        keyfile=keyfile,
+        checks_host=checks_host,
     )
-    return wrapped
-
-
-def _certificates(file: File) -> list[Any]:
-    from OpenSSL.crypto import Error
-    from twisted.internet.ssl import Certificate
-
-    try:
-        found = [Certificate.loadPEM(one) for one in PEM_CERTIFICATE.findall(Path(file).read_bytes())]
-    except Error:
-        found = []
-    if not found:
-        raise ValueError(f"{file} has no certificate in PEM")
-    return found
-
-
-def _trust_of(cafile: File) -> Any:
-    from twisted.internet.ssl import trustRootFromCertificates
-
-    return trustRootFromCertificates(_certificates(cafile))
-
-
-def _own_certificate(certfile: File, keyfile: File | None) -> dict[str, Any]:
-    from OpenSSL.crypto import FILETYPE_PEM, Error
-    from twisted.internet.ssl import KeyPair
-
-    chain = [one.original for one in _certificates(certfile)]
-    try:
-        key = KeyPair.load(Path(keyfile or certfile).read_bytes(), FILETYPE_PEM).original
-    except Error as error:
-        raise ValueError(f"{keyfile or certfile} has no private key in PEM") from error
-    return {"privateKey": key, "certificate": chain[0], "extraCertChain": chain[1:]}
 
 
 def as_list(where: Where | Iterable[Where]) -> list[Where]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -12,6 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mqttwist.net.address import peer_name
+from mqttwist.net.client_faults import why_lost
 from mqttwist.net.core_protocol import CoreFactory, CoreProtocol
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class MQTTClientProtocol(CoreProtocol):
         self._end()
         connection, self._connection = self._connection, None
         if connection is not None:
-            clean = reason.check(ConnectionDone) is not None
-            cause = "closed by the Server without DISCONNECT" if clean else reason.getErrorMessage()
-            connection.lost(cause)
+            connection.lost(why_lost(reason))
             self._front.settle()
         self._tell_factory()
 
