@@ -187,12 +187,17 @@ class Client(FrontClient):
         """One connection, from its beginning to its end."""
         place = self._places.take()
         protocol = ClientProtocol(self, loop)
+        was_told = False
         try:
             async with asyncio.timeout(TRANSPORT_TIMEOUT):
                 await self._ask()
+                was_told = True
                 await place.connect(loop, lambda: protocol)
         except Exception as error:  # of the network, of TLS, of the functions that know the credentials
-            self.connection_failed(error, str(place))
+            if was_told:
+                self.connection_failed(error, str(place))
+            else:
+                self.credentials_failed(error)
             self.last_error = failure = ConnectionEnded(words(error))
             failure.__cause__ = error
             self.attempt_ended(failure)

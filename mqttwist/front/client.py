@@ -478,7 +478,9 @@ class FrontClient:
         goes_elsewhere = self._is_redirected(error, places)
         if not (was_accepted or has_new_version or goes_elsewhere):
             places.move_on()
-        return self._retry.pause(error, has_new_version or goes_elsewhere)
+        pause = self._retry.pause(error, has_new_version or goes_elsewhere)
+        self._shell.info("{client_id!r} tries again in {pause:.1f} s", client_id=self.client_id, pause=pause)
+        return pause
 
     def _is_redirected(self, error: ClientError, places: Places[Any]) -> bool:
         """Whether we go where the Server has sent us."""
@@ -495,6 +497,10 @@ class FrontClient:
     def connection_failed(self, error: BaseException, peer: str) -> None:
         """No transport could be made."""
         self._shell.warn("Cannot connect to {peer}: {error}", peer=peer, error=words(error))
+
+    def credentials_failed(self, error: BaseException) -> None:
+        """The function that knows the user name or the password has failed. It will be asked again."""
+        self._shell.warn("User name or password can't be told: {error}", error=words(error))
 
     def give_up(self, error: ClientError) -> None:
         """There will be no more connections: everything that waits fails with `error`."""

@@ -10,7 +10,6 @@ from twisted.application.internet import ClientService
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -41,8 +40,6 @@ from mqttwist.wire.properties import Properties
 
 if TYPE_CHECKING:
     from mqttwist.front.store import FileStore  # which needs what not every system has
-
-log = Logger(namespace="mqttwist.client")
 
 
 class MQTTClient(FrontClient, Service):
@@ -324,7 +321,7 @@ class MQTTClient(FrontClient, Service):
         self.last_error = ConnectionEnded(failure.getErrorMessage())
         if self._last_place is None:
             if not self._is_stopping:
-                log.failure("User name or password can't be told", failure)
+                self.credentials_failed(failure.value or self.last_error)
         elif not self._is_stopping:
             self.connection_failed(failure.value or self.last_error, self._name_of(self._last_place))
         return failure
@@ -348,7 +345,7 @@ class _Attempts:
         self._client = client
 
     def __repr__(self) -> str:
-        """For the log of Twisted's service, which says when the next attempt is."""
+        """For the log of Twisted's service, which says, as we do, when the next attempt is."""
         return f"the Server of {self._client.client_id!r}"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:

@@ -254,7 +254,9 @@ class ConnectTests(AioTestCase):
 
         async with self.client(server.where, username="me", password=password):
             self.assertEqual((await (await server.connection()).accept()).password, b"secret")
-        self.assertIn("OSError: no vault", self.log)
+        self.assertIn("User name or password can't be told: OSError: no vault", self.log)
+        self.assertIn("'us' tries again in 0.0 s", self.log)
+        self.assertNotIn("Cannot connect", self.log)
 
     async def test_told_by_coroutines(self) -> None:
         """What is told may be told to coroutine functions; what they raise is logged."""

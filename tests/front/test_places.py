@@ -21,6 +21,9 @@ class FakeShell:
         self.seconds = Time()
         self.warnings: list[str] = []
 
+    def info(self, text: str, **facts: object) -> None:
+        self.told = text.format(**facts)
+
     def warn(self, text: str, **facts: object) -> None:
         self.warnings.append(text.format(**facts))
 

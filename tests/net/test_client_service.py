@@ -272,11 +272,12 @@ class LogTests(ClientTestCase):
         """The log says who has connected where, why it has ended, and when the next attempt is."""
         self.client("us", reconnecting=Reconnecting(first=7.0, jitter=0.0))
         self.broker.cut()
-        connected, ended = self.lines()
+        connected, ended, again = self.lines()
         self.assertEqual(
             connected, "'us' connected to 127.0.0.1:1883: MQTT 5.0, new session, keep alive 60 s"
         )
         self.assertTrue(ended.startswith("'us' disconnected from 127.0.0.1:1883: "), ended)
+        self.assertEqual(again, "'us' tries again in 7.0 s")
         retries = [line for line in map(formatEvent, self.events) if "retry" in line]
         self.assertEqual(retries, ["Scheduling retry 1 to connect the Server of 'us' in 7.0 seconds."])
 
@@ -284,10 +285,13 @@ class LogTests(ClientTestCase):
         """It says where no connection could be made, and why."""
         endpoint = self.broker.endpoint()
         endpoint.refuses = True
-        self.client("us", where=endpoint)
+        self.client("us", where=endpoint, reconnecting=SECOND)
         self.assertEqual(
             self.lines(),
-            ["Cannot connect to memory: ConnectionRefusedError: Connection was refused by other side."],
+            [
+                "Cannot connect to memory: ConnectionRefusedError: Connection was refused by other side.",
+                "'us' tries again in 1.0 s",
+            ],
         )
 
     def test_stats(self) -> None:
