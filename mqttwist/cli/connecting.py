@@ -79,29 +79,17 @@ class CommandClient(MQTTClient):
     def __init__(self, where: IStreamClientEndpoint, stays: bool, reactor: Any, **options: Any) -> None:
         super().__init__(where, reactor=reactor, **options)
         self._stays = stays
-        self._reactor = reactor
         self.on_gone: Callable[[BaseException], object] | None = None
         self.gone: BaseException | None = None
 
-    def connection_failed(self, error: BaseException, peer: str) -> None:
-        super().connection_failed(error, peer)
-        if self.connack is None or not self._stays:
-            number = getattr(error, "osError", None)
-            text = os.strerror(number) if isinstance(number, int) else str(error)
-            self._reactor.callLater(0, self._leave_for_good, ConnectionEnded(text))
-
-    def attempt_ended(self, error: ClientError) -> None:
-        if self.connack is None or not self._stays or isinstance(error, ConnectRefused):
-            self._leave_for_good(error)
-        else:
-            super().attempt_ended(error)
-
-    def _leave_for_good(self, error: ClientError) -> None:
-        if self.running:
-            self._service.stopService()
-            self.give_up(error)
+    def is_the_end(self, error: ClientError) -> bool:
+        is_impatient = self.connack is None or not self._stays or isinstance(error, ConnectRefused)
+        return is_impatient or super().is_the_end(error)
 
     def give_up(self, error: ClientError) -> None:
+        if error.__cause__ is not None:  # there was no transport
+            number = getattr(error.__cause__, "osError", None)
+            error = ConnectionEnded(os.strerror(number) if isinstance(number, int) else str(error.__cause__))
         lost = not isinstance(error, ConnectRefused) and self.connack is not None
         self.gone = Fault(f"Error: {error}", CONNECTION_LOST) if lost else error
         super().give_up(error)
@@ -209,20 +197,29 @@ class Connecting:
 
     def _check(self) -> None:
         options = self.options
-        if options.unix and options.host:
-            raise ValueError("--unix and -h can't both be where the broker is")
-        if options.id is not None and options.id_prefix is not None:
-            raise ValueError("-i and -I can't be used together")
-        if options.disable_clean_session and not options.id and not options.id_prefix:
-            raise ValueError("You must provide a client id if you are using the -c option.")
-        if options.will_topic is None and (options.will_payload or options.will_qos or options.will_retain):
-            raise ValueError("there is something of a will, but no --will-topic")
-        if options.pw is not None and options.username is None and self.version != MQTT_5:
-            raise ValueError("-P needs -u before MQTT 5.0 [MQTT-3.1.2-22]")
-        if bool(options.cert) != bool(options.key):
-            raise ValueError("--cert and --key are needed both, or none of them")
-        if options.unix and self.is_tls:
-            raise ValueError("there is no TLS over a Unix socket")
+        has_will = options.will_payload or options.will_qos or options.will_retain
+        has_id = options.id or options.id_prefix
+        faults = (
+            (options.unix and options.host, "--unix and -h can't both be where the broker is"),
+            (options.unix and self.is_tls, "there is no TLS over a Unix socket"),
+            (None not in (options.id, options.id_prefix), "-i and -I can't be used together"),
+            (
+                options.disable_clean_session and not has_id,
+                "You must provide a client id if you are using the -c option.",
+            ),
+            (
+                has_will and options.will_topic is None,
+                "there is something of a will, but no --will-topic",
+            ),
+            (
+                options.pw is not None and options.username is None and self.version != MQTT_5,
+                "-P needs -u before MQTT 5.0 [MQTT-3.1.2-22]",
+            ),
+            (bool(options.cert) != bool(options.key), "--cert and --key are needed both, or none of them"),
+        )
+        for is_so, text in faults:
+            if is_so:
+                raise ValueError(text)
 
     def _password(self) -> bytes | None:
         if self.options.pw is not None:

@@ -462,11 +462,14 @@ class FrontClient:
         return connection
 
     def attempt_ended(self, error: ClientError) -> None:
-        """A connection has ended, accepted or not: the shell decides whether and when there is another."""
+        """A connection, or an attempt, has ended: the shell decides whether there is another one."""
         raise NotImplementedError
 
     def is_the_end(self, error: ClientError) -> bool:
-        """Whether there is to be no other connection after one that has ended with `error`."""
+        """Whether there is to be no other connection after one, or an attempt, that has ended with `error`.
+
+        For subclasses that are less patient. What made an attempt fail is the `__cause__` of the error.
+        """
         return self._retry.is_fatal(error) and self.core.version == self._last_version
 
     def next_attempt(self, places: Places[Any]) -> float:

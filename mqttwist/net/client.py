@@ -286,10 +286,9 @@ class MQTTClient(FrontClient, Service):
     # Connecting
 
     def attempt_ended(self, error: ClientError) -> None:
-        if not self.is_the_end(error) or not self.running:
-            return
-        self._service.stopService()
-        self.give_up(error)
+        if self.running and self.is_the_end(error):
+            self._service.stopService()
+            self.give_up(error)
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """Make a transport to the Server whose turn it is: called by Twisted's service for each attempt."""
@@ -318,12 +317,15 @@ class MQTTClient(FrontClient, Service):
 
     def _failed(self, failure: Failure) -> Failure:
         """No transport has come about. To stop while one is being made is no failure."""
-        self.last_error = ConnectionEnded(failure.getErrorMessage())
+        self.last_error = error = ConnectionEnded(failure.getErrorMessage())
+        if self._is_stopping:
+            return failure
+        error.__cause__ = failure.value
         if self._last_place is None:
-            if not self._is_stopping:
-                self.credentials_failed(failure.value or self.last_error)
-        elif not self._is_stopping:
-            self.connection_failed(failure.value or self.last_error, self._name_of(self._last_place))
+            self.credentials_failed(failure.value or error)
+        else:
+            self.connection_failed(failure.value or error, self._name_of(self._last_place))
+        self._shell.call_later(0.0, lambda: self.attempt_ended(error))  # Twisted's service is in its midst
         return failure
 
     def _name_of(self, place: IStreamClientEndpoint) -> str:
