@@ -29,7 +29,7 @@ from mqttwist.front.drain import Drain
 from mqttwist.front.places import Places
 from mqttwist.front.request import Requests
 from mqttwist.front.retry import Retry, words
-from mqttwist.front.shell import CALLING, Shell, Timer, Waiter
+from mqttwist.front.shell import CALLING, Shell, Waiter
 from mqttwist.front.subscription import (
     CallingSubscription,
     Calls,
@@ -37,6 +37,7 @@ from mqttwist.front.subscription import (
     IteratedSubscription,
     SubscriptionEnded,
 )
+from mqttwist.front.timers import ClientTimers
 from mqttwist.session.connection import Trace, Transport
 from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.message import Message
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from mqttwist.front.store import FileStore  # which needs what not every system has
 
 BUFFER = 256  # messages of QoS 0 that wait for one subscriber
-TICK = 1.0  # seconds between two looks at Keep Alive and at what is to be sent again
 STOP_TIMEOUT = 5.0  # seconds that a client that stops waits for acknowledgements
 
 STOPPED = "the client has stopped"
@@ -118,9 +118,7 @@ class FrontClient:
         self._is_stopped = False
         self._news: deque[Callable[[], object]] = deque()
         self._drain = Drain(self.core, shell)
-        self._tick_timer: Timer | None = None
-        self._due_timer: Timer | None = None
-        self._due_at = 0.0
+        self._timers = ClientTimers(self.core, shell, self.settle)
         self._credentials: tuple[str | None, bytes | None] = (None, None)
         self._was_accepted = False  # the last connection was
         self._last_version = self.core.version  # of the last attempt
@@ -208,7 +206,7 @@ class FrontClient:
         self.core.publish(publication, deadline)
         due = publication.deadline
         if due is not None:
-            self._be_there_in(due.when - self._shell.seconds())
+            self._timers.be_there_at(due.when)
 
     def _check_not_given_up(self) -> None:
         if self._fatal is not None:
@@ -397,7 +395,7 @@ class FrontClient:
         self._tell(lambda: self._tell_ended(error))
 
     def _tell_ended(self, error: ClientError) -> None:
-        self._stop_ticking()
+        self._timers.stop_ticking()
         self.attempt_ended(error)
         if self.on_disconnected is not None:
             self._guard(self.on_disconnected, error)
@@ -456,8 +454,7 @@ class FrontClient:
         self.last_error = None
         self._last_version = self.core.version
         connection = self.core.open(transport, peer, username, password)
-        if self._tick_timer is None:
-            self._tick_timer = self._shell.every(TICK, self._tick)
+        self._timers.start_ticking()
         self.settle()
         return connection
 
@@ -529,10 +526,7 @@ class FrontClient:
     def finish(self) -> None:
         """The client has stopped: everything that still waits fails. `close_store` is to follow."""
         self._is_stopped = True
-        self._stop_ticking()
-        if self._due_timer is not None:
-            self._due_timer.cancel()
-            self._due_timer = None
+        self._timers.stop()
         self._fail_all(STOPPED, ConnectionEnded(STOPPED))
 
     def close_store(self) -> Any:
@@ -552,7 +546,7 @@ class FrontClient:
         for subscription in list(self._iterated):
             subscription.go_on()
 
-    # Turns and time
+    # Turns
 
     def _wake(self) -> None:
         """Something is to be written or told: soon, together with what else comes in this round."""
@@ -587,39 +581,6 @@ class FrontClient:
         self._drain.look()
         if error is not None and not self._was_cancelled(error):
             self._shell.failure("Error in a function that was to be told", error)
-
-    def _tick(self) -> None:
-        self._look()
-        self.settle()
-
-    def _look(self) -> None:
-        """Do what is due. Time goes on whatever is wrong with it."""
-        try:
-            self.core.tick()
-        except Exception as error:
-            self._shell.failure("Error in the client", error)
-
-    def _stop_ticking(self) -> None:
-        if self._tick_timer is not None:
-            self._tick_timer.cancel()
-            self._tick_timer = None
-
-    def _be_there_in(self, seconds: float) -> None:
-        """Something is due then."""
-        when = self._shell.seconds() + seconds
-        if self._due_timer is None or when < self._due_at:
-            if self._due_timer is not None:
-                self._due_timer.cancel()
-            self._due_at = when
-            self._due_timer = self._shell.call_later(seconds, self._due)
-
-    def _due(self) -> None:
-        self._due_timer = None
-        self._look()
-        self.settle()
-        following = self.core.deadlines.next_at
-        if following is not None:
-            self._be_there_in(max(following - self._shell.seconds(), 0.0))
 
 
 def _tell_waiter(waiter: Waiter[Published], publication: Publication) -> None:
