@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from secrets import token_hex
 from typing import Final
 
+from mqttwist.client.connecting import (
+    connect_packet,
+    left_out_of_connect,
+    new_client_id,
+    next_version,
+)
 from mqttwist.client.connection import ClientConnection
 from mqttwist.client.doors import Authenticator, Owner
 from mqttwist.client.errors import (
@@ -38,7 +43,7 @@ from mqttwist.session.metrics import Drops, Metrics
 from mqttwist.session.session import Session
 from mqttwist.session.turn import Turn
 from mqttwist.session.waiting import QueueLimits
-from mqttwist.wire.connect import ConnAck, Connect
+from mqttwist.wire.connect import ConnAck
 from mqttwist.wire.message import Message
 from mqttwist.wire.packet import MQTT_3_1, MQTT_5
 from mqttwist.wire.properties import Properties
@@ -171,63 +176,30 @@ class Client:
             raise ValueError("there is a connection already")
         self.turn.begin()
         self._left_out.clear()
-        connect = self._connect_packet(username, password)
+        if self.version == MQTT_3_1 and not self.client_id:
+            self.assigned_client_id = new_client_id()
+        connect = connect_packet(
+            self.settings, self.version, self.client_id, self._clean_next, self._authenticator
+        )
+        connect.username = username
+        connect.password = password
         connection = ClientConnection(self, transport, peer, connect, self._authenticator, self.trace)
         encoded = connect.encode()
         self.connection = connection
         if self.version != MQTT_5:
-            self._look_at_properties()
+            for what in left_out_of_connect(self.settings):
+                self.left_out(what)
         connection.send(encoded)
         self.metrics.others_sent += 1
         self.metrics.connections_opened += 1
         self.turn.end()
         return connection
 
-    def _look_at_properties(self) -> None:
-        will = self.settings.will
-        if self.settings.properties is not None:
-            self.left_out("properties of CONNECT")
-        if will is not None and will.properties != Properties():
-            self.left_out("properties of the Will")
-
     def left_out(self, what: str) -> None:
         """The version that we have fallen back to can't say it: that is told once for each connection."""
         if what not in self._left_out:
             self._left_out.add(what)
             self._owner.left_out(what)
-
-    def _connect_packet(self, username: str | None, password: bytes | None) -> Connect:
-        settings = self.settings
-        if self.version == MQTT_3_1 and not self.client_id:  # which wants 1 to 23 characters
-            self.assigned_client_id = f"mqttwist{token_hex(7)}"
-        client_id = self.client_id
-        return Connect(
-            client_id,
-            self.version,
-            self._clean_next or (not client_id and self.version != MQTT_5),  # 3.1.1: [MQTT-3.1.3-7]
-            settings.keep_alive,
-            settings.will,
-            username,
-            password,
-            self._connect_properties() if self.version == MQTT_5 else None,
-        )
-
-    def _connect_properties(self) -> Properties:
-        settings = self.settings
-        more = settings.properties or Properties()
-        properties = Properties(
-            session_expiry_interval=settings.session_expiry_interval or None,
-            receive_maximum=settings.receive_maximum,
-            maximum_packet_size=settings.maximum_packet_size,
-            topic_alias_maximum=settings.topic_alias_maximum or None,
-            request_response_information=more.request_response_information,
-            request_problem_information=more.request_problem_information,
-            user_properties=more.user_properties,
-        )
-        if self._authenticator is not None:
-            properties.authentication_method = self._authenticator.method
-            properties.authentication_data = self._authenticator.start()
-        return properties
 
     # What connections tell
 
@@ -273,30 +245,15 @@ class Client:
         self.connection = None
         if isinstance(error, ConnectRefused):
             self.stats.refused_connections += 1
-        self._try_another_version(connection, error)
+        if self._authenticator is None:  # before MQTT 5.0 there is no AUTH: who asks for it has to have it
+            is_unanswered = connection.is_unanswered and not self._was_accepted
+            self.version = next_version(self.settings.versions, self.version, error, is_unanswered)
         self.outgoing.detach()
         self.incoming.detach()
         self.subscribing.connection_lost()
         if not self.settings.session_outlives:
             self.incoming.session_lost()
         self._owner.ended(connection, error)
-
-    def _try_another_version(self, connection: ClientConnection, error: ClientError) -> None:
-        """The Server does not speak our version: the next time it is asked in the next one.
-
-        Some old Servers say nothing and close. Whether that was it can't be known, so after the oldest one
-        the newest version has its turn again. Before MQTT 5.0 there is no AUTH: who asks for it is not to be
-        satisfied with less.
-        """
-        if self._authenticator is not None:
-            return
-        versions = self.settings.versions
-        following = versions.index(self.version) + 1
-        if isinstance(error, ConnectRefused):
-            if error.reason_code == 0x84 and following < len(versions):
-                self.version = versions[following]
-        elif connection.is_unanswered and not self._was_accepted:
-            self.version = versions[following % len(versions)]
 
     def arrived(self, publish: Publish) -> None:
         """A message came: it is for all subscribers whose subscriptions it came for."""

@@ -147,6 +147,12 @@ class ConnectTests(ClientTestCase):
         Server(self.client).send(ConnAck(False, 0x84))
         self.assertEqual(self.client.version, MQTT_5)
 
+    def test_nothing_is_left_out(self) -> None:
+        """Properties that say nothing are no loss."""
+        self.make_client(versions=(MQTT_3_1_1,), will=Will("t"), properties=Properties())
+        self.connect()
+        self.assertEqual(self.owner.losses, [])
+
     def test_what_is_left_out(self) -> None:
         """What an older version that was fallen back to can't say is told, once for each connection."""
         will = Will("t", properties=Properties(will_delay_interval=5))
