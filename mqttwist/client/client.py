@@ -51,7 +51,9 @@ from mqttwist.wire.publish import Publish
 from mqttwist.wire.subscribe import SubAck, SubscriptionOptions, UnsubAck
 
 OUTBOX_LIMIT: Final = 1024  # pieces that gather before they are written without waiting for the turn's end
-ROUNDS_LIMIT: Final = 100  # of one `settle`: who publishes whenever something was published must not hang us
+# Of one `settle`: who publishes whenever something was published must not hang us. In each of them up to
+# `AT_ONCE_LIMIT` messages of QoS 0 can be published, so these are some 2,500 before others have their turn.
+ROUNDS_LIMIT: Final = 20
 NO_QUEUE: Final = QueueLimits(0, 0, True)
 
 
