@@ -7,12 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.local import WaitingReceiver
-from mqttwist.broker.subscriptions import (
-    SHARED_ROUTE_SIZE,
-    SHARED_ROUTES_LIMIT,
-    Route,
-    Subscriptions,
-)
+from mqttwist.broker.route import Route
+from mqttwist.broker.subscriptions import SHARED_ROUTE_SIZE, SHARED_ROUTES_LIMIT, Subscriptions
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription
