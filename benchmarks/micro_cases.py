@@ -243,13 +243,13 @@ def pipe(
     return work
 
 
-def spread(topics: int) -> Round:
+def spread(topics: int, topic_filter: str) -> Round:
     """One publisher whose messages go to one topic after the other, to one subscriber by a wildcard."""
     broker = new_broker()
     subscriber = Peer(broker, "subscriber", 4).connect()
-    subscriber.subscribe("bench/+/x", 0)
+    subscriber.subscribe(topic_filter, 0)
     publisher = Peer(broker, "publisher", 4).connect()
-    pattern = Publish("bench/0000000/x", PAYLOAD).encode(4)
+    pattern = Publish(topic_filter.replace("+", "0000000"), PAYLOAD).encode(4)
     packets = [pattern.replace(b"0000000", b"%07d" % number, 1) for number in range(topics)]
     reads = [b"".join(packets[start : start + BATCH]) for start in range(0, topics, BATCH)]
     for data in reads * 2:
@@ -335,7 +335,8 @@ CASES: dict[str, Callable[[], Round]] = {
     "pipe v5 QoS 2": lambda: pipe(5, 2),
     f"fan-out {SUBSCRIBERS}": lambda: pipe(4, 0, subscribers=SUBSCRIBERS),
     f"fan-out {SUBSCRIBERS} QoS 1": lambda: pipe(4, 1, subscribers=SUBSCRIBERS),
-    f"pipe {SPREAD:,} topics": lambda: spread(SPREAD),
+    f"pipe {SPREAD:,} topics": lambda: spread(SPREAD, "bench/+/x"),
+    f"pipe {SPREAD:,} siblings": lambda: spread(SPREAD, "bench/x/+"),
     "offline queue": lambda: offline(4, returning=False),
     "offline queue v5": lambda: offline(5, returning=False),
     "back from offline": lambda: offline(4, returning=True),

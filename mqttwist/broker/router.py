@@ -48,7 +48,7 @@ class Router:
     def __init__(
         self, store: Store, turn: Turn, deadlines: Deadlines, drops: Drops, maximum_retained: int
     ) -> None:
-        self.subscriptions = Subscriptions(self._may_receive)
+        self.subscriptions = Subscriptions(self._may_receive, self._is_restricted)
         self.retained = RetainedMessages()
         self._authorities = {}
         self._store = store
@@ -311,6 +311,9 @@ class Router:
     def _may_receive(self, receiver: Receiver, topic_name: str) -> bool:
         authority = self._authorities.get(receiver)
         return authority is None or authority.may_receive(topic_name)
+
+    def _is_restricted(self, receiver: Receiver) -> bool:
+        return receiver in self._authorities
 
 
 def _may_be_replayed(kept: Kept, authority: Authority) -> bool:

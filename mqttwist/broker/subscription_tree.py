@@ -123,29 +123,44 @@ class SubscriptionNode:
             subscriptions.extend(self._others.items())
         return subscriptions
 
-    def matching(self, parts: list[str]) -> list[SubscriptionNode]:
-        """The nodes whose filters match (4.7.1); a wildcard does not stand for a first level with `$`."""
+    @property
+    def receivers(self) -> list[Receiver]:
+        """Whose subscriptions stand here, the shared ones included."""
+        receivers = [receiver for receiver, _ in self.subscriptions]
+        for group in self.groups.values():
+            receivers += group.receivers
+        return receivers
+
+    def matching(self, parts: list[str]) -> tuple[list[SubscriptionNode], bool]:
+        """The nodes whose filters match (4.7.1); a wildcard does not stand for a first level with `$`.
+
+        And whether they are the same whatever the last part is: no filter names a level there.
+        """
         matching: list[SubscriptionNode] = []
         current: list[SubscriptionNode] = [self]
         wildcards_count = not parts[0].startswith("$")
-        for part in parts:
+        is_named = False
+        for position, part in enumerate(parts, 1):
+            is_named = False
             following: list[SubscriptionNode] = []
             for node in current:
-                child = node._children.get(part)
-                if child is not None:
-                    following.append(child)
+                if node._children:
+                    is_named = True
+                    child = node._children.get(part)
+                    if child is not None:
+                        following.append(child)
                 if wildcards_count:
                     if node.any_levels is not None:
                         matching.append(node.any_levels)
                     if node.any_level is not None:
                         following.append(node.any_level)
             if not following:
-                return matching
+                return matching, not is_named or position < len(parts)
             wildcards_count = True
             current = following
         for node in current:
             node._end_here(matching)
-        return matching
+        return matching, not is_named
 
     def _end_here(self, matching: list[SubscriptionNode]) -> None:
         """Add the nodes that match a Topic Name that ends at this one."""

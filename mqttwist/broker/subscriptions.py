@@ -1,6 +1,8 @@
 """Who gets a message: the tree of all subscriptions, and a bounded cache of the routes it has found.
 
-A route is worked out once for each Topic Name and then used for every message to it. Overlapping
+A route is worked out once for each Topic Name and then used for every message to it. Where no filter names
+the last level of a topic, all names that differ in nothing else have one route: `bench/0/+` in the cache
+stands for the hundred thousand topics of `bench/0/`, which is no name of a topic [MQTT-3.3.2-2]. Overlapping
 subscriptions of one session become one target, with the highest QoS and all identifiers [MQTT-3.3.4-2]
 [MQTT-3.3.4-4], so that a session gets one copy. A change of subscriptions forgets the routes that it touches,
 and no others.
@@ -24,6 +26,7 @@ ROUTES_LIMIT: Final = 131_072
 NAME_LIMIT: Final = 256  # characters; a longer name is looked up anew each time, and never kept
 COST_LIMIT: Final = 1_000_000  # targets and topic levels of all routes together, some 200 bytes each
 WALK_LIMIT: Final = 10_000  # levels that are looked at for one packet before all routes are forgotten
+OWN_ROUTES: Final = 1024  # up to so many routes, a topic that could share one by its siblings has its own
 SHARED_ROUTES_LIMIT: Final = 4096  # how many routes are known, for other topics to share
 SHARED_ROUTE_SIZE: Final = 16  # subscriptions; a route of more is made for each topic
 
@@ -31,23 +34,26 @@ SHARED_ROUTE_SIZE: Final = 16  # subscriptions; a route of more is made for each
 class Subscriptions:
     """The tree and the routes. `may_receive` is asked once for each receiver and route.
 
+    `is_restricted` says whether the answer of `may_receive` may differ from topic to topic.
+
     Of routes there are at most `routes_limit`, and their costs are at most `cost_limit` together: a few
     thousand subscribers of `#` would make a route of a few thousand targets for every topic.
     """
 
     __slots__ = (
-        "_ages", "_cached", "_cost", "_cost_limit", "_may_receive", "_root", "_routes", "_routes_limit",
-        "_seen", "_shared_routes", "_walked", "count", "shared_count",
+        "_ages", "_cached", "_cost", "_cost_limit", "_is_restricted", "_may_receive", "_root", "_routes",
+        "_routes_limit", "_seen", "_shared_routes", "_walked", "count", "shared_count",
     )  # fmt: skip
 
     count: int
     shared_count: int
     _root: SubscriptionNode
-    _routes: dict[str, Route]
+    _routes: dict[str, Route]  # by Topic Name, or by `_siblings` of it
     _ages: deque[str]  # names in `_routes`, the oldest first, among some that were forgotten
     _cached: TopicTree[str]  # the names in `_routes`
     _seen: set[str]  # names without a route that came once, not long ago
     _may_receive: Callable[[Receiver, str], bool]
+    _is_restricted: Callable[[Receiver], bool]
     _routes_limit: int
     _cost_limit: int
     _cost: int  # of all routes in the cache
@@ -57,6 +63,7 @@ class Subscriptions:
     def __init__(
         self,
         may_receive: Callable[[Receiver, str], bool],
+        is_restricted: Callable[[Receiver], bool],
         routes_limit: int = ROUTES_LIMIT,
         cost_limit: int = COST_LIMIT,
     ) -> None:
@@ -73,6 +80,7 @@ class Subscriptions:
         self._walked = 0
         self._shared_routes = {}
         self._may_receive = may_receive
+        self._is_restricted = is_restricted
 
     # Changing
 
@@ -148,16 +156,36 @@ class Subscriptions:
         route = self._routes.get(topic_name)
         if route is not None:
             return route
+        siblings = _siblings(topic_name)
+        route = self._routes.get(siblings)
+        if route is not None:
+            if len(self._routes) < OWN_ROUTES and self._has_room(topic_name, route):
+                self._remember(topic_name, route)  # which is found with one look instead of two
+            return route
         if not self._root.begins(topic_name):
             return NOWHERE  # which is found out as quickly as it would be looked up
-        route = self._find(topic_name)
+        nodes, is_for_siblings = self._root.matching(topic_name.split("/"))
+        route = self._route_from(nodes, topic_name)
+        if is_for_siblings and siblings and not self._depends_on_topic(nodes):
+            topic_name = siblings
         if len(topic_name) > NAME_LIMIT:
             return route
-        cost = route.cost(topic_name)
-        has_room = len(self._routes) < self._routes_limit and self._cost + cost <= self._cost_limit
-        if (route.leads_somewhere and has_room) or self._was_seen(topic_name):
-            self._remember(topic_name, route, cost)
+        if self._has_room(topic_name, route) or self._was_seen(topic_name):
+            self._remember(topic_name, route)
         return route
+
+    def _depends_on_topic(self, nodes: list[SubscriptionNode]) -> bool:
+        """Whether somebody who has subscribed at `nodes` may receive one topic and not another."""
+        return any(self._is_restricted(receiver) for node in nodes for receiver in node.receivers)
+
+    def _has_room(self, topic_name: str, route: Route) -> bool:
+        """Whether a route can be kept at once, without another having to go for it."""
+        return (
+            route.leads_somewhere
+            and len(topic_name) <= NAME_LIMIT
+            and len(self._routes) < self._routes_limit
+            and self._cost + route.cost(topic_name) <= self._cost_limit
+        )
 
     def _was_seen(self, topic_name: str) -> bool:
         """Whether a topic comes for the second time: only then is it kept if it leads nowhere, or if another
@@ -194,8 +222,7 @@ class Subscriptions:
         for full_filter in topic_filters:
             self._forget_routes(split_share(full_filter)[1])
 
-    def _find(self, topic_name: str) -> Route:
-        nodes = self._root.matching(topic_name.split("/"))
+    def _route_from(self, nodes: list[SubscriptionNode], topic_name: str) -> Route:
         if not nodes:
             return NOWHERE
         found: dict[Receiver, list[Subscription]] = {}
@@ -232,8 +259,9 @@ class Subscriptions:
             for group in node.groups.values()
         ]
 
-    def _remember(self, topic_name: str, route: Route, cost: int) -> None:
+    def _remember(self, topic_name: str, route: Route) -> None:
         """Keep a route; when there is no room, the oldest go. Those that are needed will be found again."""
+        cost = route.cost(topic_name)
         if cost > self._cost_limit:
             return
         while len(self._routes) >= self._routes_limit or self._cost + cost > self._cost_limit:
@@ -251,6 +279,7 @@ class Subscriptions:
             return
         if "+" not in topic_filter and "#" not in topic_filter:
             self._forget(topic_filter)
+            self._forget(_siblings(topic_filter))
             return
         before = self._cached.walked
         for topic_name in self._cached.matching(topic_filter):
@@ -270,3 +299,9 @@ class Subscriptions:
         if route is not None:
             self._cost -= route.cost(topic_name)
             self._cached.discard(topic_name)
+
+
+def _siblings(topic_name: str) -> str:
+    """All names that differ from `topic_name` in the last level only; "" where it has no other."""
+    slash = topic_name.rfind("/")
+    return topic_name[: slash + 1] + "+" if slash >= 0 else ""

@@ -1,4 +1,8 @@
-"""A map from Topic Names that finds those a Topic Filter matches, without looking at the others."""
+"""A map from Topic Names that finds those a Topic Filter matches, without looking at the others.
+
+A name with the level `+` stands for all that have something else in its place: a filter finds it if it
+matches one of them.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +116,7 @@ def _next_levels(current: list[_Level], part: str, of_root: bool) -> list[_Level
     """The levels below `current` that a part of a filter stands for, but for `#`."""
     if part == "+":
         return _children_of(current, of_root)
-    return [child for level in current if (child := level.child(part)) is not None]
+    return [child for level in current for name in (part, "+") if (child := level.child(name)) is not None]
 
 
 def _children_of(levels: list[_Level], of_root: bool) -> list[_Level]:

@@ -8,7 +8,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.broker.local import WaitingReceiver
 from mqttwist.broker.route import Route
-from mqttwist.broker.subscriptions import SHARED_ROUTE_SIZE, SHARED_ROUTES_LIMIT, Subscriptions
+from mqttwist.broker.subscriptions import (
+    OWN_ROUTES,
+    SHARED_ROUTE_SIZE,
+    SHARED_ROUTES_LIMIT,
+    Subscriptions,
+)
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.session.session import Subscription
@@ -36,6 +41,10 @@ def everything(receiver: Receiver, topic_name: str) -> bool:
     return True
 
 
+def nobody(receiver: Receiver) -> bool:
+    return False
+
+
 def subscription(
     topic_filter: str, qos: int = 0, identifier: int = 0, no_local: bool = False
 ) -> Subscription:
@@ -57,7 +66,7 @@ class ModelTests(SynchronousTestCase):
     )
     def test_any_history(self, steps: list[tuple[bool, int, str, int]], names: list[str]) -> None:
         """After any (un)subscribing, with routes in the cache, the routes are those of the model."""
-        subscriptions = Subscriptions(everything, 4, 60)
+        subscriptions = Subscriptions(everything, nobody, 4, 60)
         model: dict[tuple[int, str], int] = {}
         for add, receiver, topic_filter, qos in steps:
             key = (receiver, topic_filter)
@@ -93,7 +102,7 @@ class ModelTests(SynchronousTestCase):
     @given(filters=st.lists(FILTERS | SHARED, max_size=20, unique=True))
     def test_nothing_is_left(self, filters: list[str]) -> None:
         """When all have unsubscribed, the tree is as empty as at first."""
-        subscriptions = Subscriptions(everything)
+        subscriptions = Subscriptions(everything, nobody)
         receiver = self.receivers[0]
         for one in filters:
             subscriptions.add(receiver, subscription(one))
@@ -105,7 +114,7 @@ class ModelTests(SynchronousTestCase):
 
 class TargetTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.subscriptions = Subscriptions(everything)
+        self.subscriptions = Subscriptions(everything, nobody)
         self.receiver = a_receiver("r")
 
     def test_overlapping_filters(self) -> None:
@@ -132,23 +141,30 @@ class TargetTests(SynchronousTestCase):
 
     def test_may_receive(self) -> None:
         """Who may not receive a topic is no target, and barred in a group."""
-        subscriptions = Subscriptions(lambda receiver, name: receiver.client_id != "r" or name != "secret")
+        subscriptions = Subscriptions(self.knows_no_secret, self.is_restricted)
         other = a_receiver("other")
         for receiver in (self.receiver, other):
             for topic_filter in ("#", "$share/g/#"):
                 subscriptions.add(receiver, subscription(topic_filter))
-        for name, allowed in (("open", {"r", "other"}), ("secret", {"other"})):
+        both = {"r", "other"}
+        for name, allowed in (("an/open", both), ("a/secret", {"other"}), ("a/gate", both)):
             route = subscriptions.route(name)
             self.assertEqual({target.receiver.client_id for target in route.targets}, allowed)
             for _ in range(4):
                 self.assertTrue(route.groups[0].deliver(Message(name)))
         taken = [one.message.topic_name for one in self.receiver.waiting if one.message is not None]
-        self.assertEqual(taken, ["open"] * 2)
+        self.assertEqual(taken, ["an/open"] * 2 + ["a/gate"] * 2)
+
+    def knows_no_secret(self, receiver: Receiver, topic_name: str) -> bool:
+        return receiver is not self.receiver or not topic_name.endswith("secret")
+
+    def is_restricted(self, receiver: Receiver) -> bool:
+        return receiver is self.receiver
 
 
 class CacheTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.subscriptions = Subscriptions(everything, 4)
+        self.subscriptions = Subscriptions(everything, nobody, 4)
         self.receiver = a_receiver("r")
         self.subscribe("+/and/so/on")  # else the first level would say that a topic leads nowhere
 
@@ -193,7 +209,7 @@ class CacheTests(SynchronousTestCase):
 
     def test_forgetting_does_not_pile_up(self) -> None:
         """However often routes are forgotten and found anew, what is remembered of them is bounded."""
-        self.subscriptions = Subscriptions(everything, 100)
+        self.subscriptions = Subscriptions(everything, nobody, 100)
         for number in range(5000):
             self.subscribe(f"t/{number % 3}")
             self.assertEqual(len(self.subscriptions.route(f"t/{number % 3}").targets), 1)
@@ -236,7 +252,7 @@ class CacheTests(SynchronousTestCase):
 
     def test_nor_when_it_is_the_cost_that_is_limited(self) -> None:
         """When the routes cost as much as they may, a topic that comes once pushes nothing out either."""
-        self.subscriptions = Subscriptions(everything, 100, 10)
+        self.subscriptions = Subscriptions(everything, nobody, 100, 10)
         self.subscribe("#")
         hot = {"a", "b", "c", "d", "e"}  # a level and a target each
         for name in hot:
@@ -253,15 +269,16 @@ class CacheTests(SynchronousTestCase):
             ("a/#", {"a", "a/b"}),
             ("#", {"a", "a/b", "c"}),
             ("+", {"a", "c"}),
-            ("$SYS/#", {"$SYS/x"}),
+            ("$SYS/#", {"$SYS/+"}),
+            ("$SYS/+", {"$SYS/+"}),
             ("$share/g/c", {"c"}),
             ("$share/g/+/b", {"a/b"}),
             ("d/#", set()),
         ):
             with self.subTest(topic_filter=topic_filter):
                 for change in (self.subscribe, self.unsubscribe):
-                    names = {"a", "a/b", "c", "$SYS/x"}
-                    self.know(*names - self.cached())
+                    names = {"a", "a/b", "c", "$SYS/+"}
+                    self.know(*[name.replace("+", "x") for name in names - self.cached()])
                     self.assertEqual(self.cached(), names)
                     change(topic_filter)
                     self.assertEqual(self.cached(), names - forgotten)
@@ -271,6 +288,54 @@ class CacheTests(SynchronousTestCase):
 
     def unsubscribe(self, topic_filter: str) -> None:
         self.assertTrue(self.subscriptions.remove(self.receiver, topic_filter))
+
+    def test_siblings_share_a_route(self) -> None:
+        """Where no filter names the last level, the cache has one route for all that may stand there."""
+        self.subscriptions = Subscriptions(everything, nobody, 2000)
+        self.subscribe("a/#")
+        for number in range(3000):
+            self.assertEqual(len(self.subscriptions.route(f"a/b/{number}").targets), 1)
+        self.assertEqual(len(self.cached()), OWN_ROUTES)
+        self.assertIn("a/b/+", self.cached())
+        self.subscribe("a/+/1")
+        self.assertEqual(len(self.subscriptions.route("a/b/2000").targets[0].grant.identifiers), 0)
+        self.assertNotIn("a/b/+", self.cached())
+
+    def test_only_siblings_that_are_touched_are_forgotten(self) -> None:
+        """The route of siblings is forgotten when a filter comes that matches one of them."""
+        self.subscribe("a/#")
+        cases = (
+            ("a/b", False),
+            ("a/b/1", True),
+            ("a/b/1/#", True),
+            ("a/b/1/2", False),
+            ("a/b/+/2", False),
+            ("a/+/1", True),
+            ("+/b/+", True),
+            ("a/+/#", True),
+            ("a/+", False),
+            ("a/c/#", False),
+            ("#", True),
+        )
+        for number, (topic_filter, is_touched) in enumerate(cases):
+            with self.subTest(topic_filter=topic_filter):
+                self.subscriptions.route(f"a/b/x{number}")
+                self.assertIn("a/b/+", self.cached())
+                self.subscribe(topic_filter)
+                self.assertEqual("a/b/+" not in self.cached(), is_touched)
+                self.unsubscribe(topic_filter)
+
+    def test_siblings_of_a_level_with_a_name(self) -> None:
+        """Once a filter names a level, no route stands for all its siblings: whoever comes first."""
+        self.subscribe("a/#")
+        others: list[str] = []
+        for topic_filter in ("a/b/1", "a/+/2"):
+            self.subscriptions.route(f"a/b/x{len(others)}")
+            self.subscriptions.add(a_receiver(topic_filter), subscription(topic_filter))
+            others.append(topic_filter)
+            for name in ("a/b/y", "a/b/1", "a/b/2"):
+                receivers = [target.receiver.client_id for target in self.subscriptions.route(name).targets]
+                self.assertEqual(set(receivers), {"r", *[one for one in others if matches(one, name)]})
 
     def test_an_unsubscription_of_nothing_forgets_nothing(self) -> None:
         """UNSUBSCRIBE of what was never subscribed to leaves the cache alone."""
@@ -307,7 +372,7 @@ class CacheTests(SynchronousTestCase):
 
     def test_the_cost_is_bounded(self) -> None:
         """Routes with many targets or levels leave less room for others; one too large is not kept."""
-        subscriptions = Subscriptions(everything, 1000, 50)
+        subscriptions = Subscriptions(everything, nobody, 1000, 50)
         subscriptions.add(self.receiver, subscription("+/and/so/on"))
         for n in range(9):
             subscriptions.add(a_receiver(str(n)), subscription("many/#"))
