@@ -6,6 +6,7 @@ from typing import Final
 
 from mqttwist.broker.doors import Authority
 from mqttwist.broker.retained import RetainedMessages
+from mqttwist.broker.route import Route
 from mqttwist.broker.subscriptions import Subscriptions
 from mqttwist.session import delivery as drop
 from mqttwist.session.deadlines import Deadline, Deadlines
@@ -30,14 +31,15 @@ class Router:
     """The subscriptions of all sessions and the retained messages of all topics."""
 
     __slots__ = (
-        "_authorities", "_deadlines", "_drops", "_maximum_retained", "_retained_expiry", "_store", "_turn",
-        "journal", "retained", "subscriptions",
+        "_authorities", "_deadlines", "_drops", "_maximum_retained", "_retained_expiry", "_routes", "_store",
+        "_turn", "journal", "retained", "subscriptions",
     )  # fmt: skip
 
     subscriptions: Subscriptions
     retained: RetainedMessages
     journal: Journal | None  # None: nothing is to be stored
     _authorities: dict[Receiver, Authority]
+    _routes: dict[str, Route]  # those that `subscriptions` remembers
     _store: Store
     _turn: Turn
     _deadlines: Deadlines
@@ -49,6 +51,7 @@ class Router:
         self, store: Store, turn: Turn, deadlines: Deadlines, drops: Drops, maximum_retained: int
     ) -> None:
         self.subscriptions = Subscriptions(self._may_receive, self._is_restricted)
+        self._routes = self.subscriptions.routes
         self.retained = RetainedMessages()
         self._authorities = {}
         self._store = store
@@ -78,7 +81,9 @@ class Router:
             message.expires_at = self._turn.now + max(message.message_expiry_interval, INSTANT)
         if message.retain:
             self._retain(message, publisher)
-        route = self.subscriptions.route(message.topic_name)
+        route = self._routes.get(message.topic_name)  # a call less for nearly every message
+        if route is None:
+            route = self.subscriptions.route(message.topic_name)
         for target in route.targets:
             if not target.no_local or target.receiver is not publisher:
                 target.receiver.deliver(message, target.grant)

@@ -41,16 +41,16 @@ class Subscriptions:
     """
 
     __slots__ = (
-        "_ages", "_cached", "_cost", "_cost_limit", "_is_restricted", "_may_receive", "_root", "_routes",
-        "_routes_limit", "_seen", "_shared_routes", "_walked", "count", "shared_count",
+        "_ages", "_cached", "_cost", "_cost_limit", "_is_restricted", "_may_receive", "_root",
+        "_routes_limit", "_seen", "_shared_routes", "_walked", "count", "routes", "shared_count",
     )  # fmt: skip
 
     count: int
     shared_count: int
+    routes: dict[str, Route]  # those in the cache, by Topic Name or by `_siblings` of it: look here first
     _root: SubscriptionNode
-    _routes: dict[str, Route]  # by Topic Name, or by `_siblings` of it
-    _ages: deque[str]  # names in `_routes`, the oldest first, among some that were forgotten
-    _cached: TopicTree[str]  # the names in `_routes`
+    _ages: deque[str]  # names in `routes`, the oldest first, among some that were forgotten
+    _cached: TopicTree[str]  # the names in `routes`
     _seen: set[str]  # names without a route that came once, not long ago
     _may_receive: Callable[[Receiver, str], bool]
     _is_restricted: Callable[[Receiver], bool]
@@ -73,7 +73,7 @@ class Subscriptions:
         self.count = 0
         self.shared_count = 0
         self._root = SubscriptionNode()
-        self._routes = {}
+        self.routes = {}
         self._ages = deque()
         self._cached = TopicTree()
         self._seen = set()
@@ -153,13 +153,13 @@ class Subscriptions:
 
     def route(self, topic_name: str) -> Route:
         """Where a message to `topic_name` goes."""
-        route = self._routes.get(topic_name)
+        route = self.routes.get(topic_name)
         if route is not None:
             return route
         siblings = _siblings(topic_name)
-        route = self._routes.get(siblings)
+        route = self.routes.get(siblings)
         if route is not None:
-            if len(self._routes) < OWN_ROUTES and self._has_room(topic_name, route):
+            if len(self.routes) < OWN_ROUTES and self._has_room(topic_name, route):
                 self._remember(topic_name, route)  # which is found with one look instead of two
             return route
         if not self._root.begins(topic_name):
@@ -183,7 +183,7 @@ class Subscriptions:
         return (
             route.leads_somewhere
             and len(topic_name) <= NAME_LIMIT
-            and len(self._routes) < self._routes_limit
+            and len(self.routes) < self._routes_limit
             and self._cost + route.cost(topic_name) <= self._cost_limit
         )
 
@@ -264,18 +264,18 @@ class Subscriptions:
         cost = route.cost(topic_name)
         if cost > self._cost_limit:
             return
-        while len(self._routes) >= self._routes_limit or self._cost + cost > self._cost_limit:
+        while len(self.routes) >= self._routes_limit or self._cost + cost > self._cost_limit:
             self._forget(self._ages.popleft())
-        if len(self._ages) > 2 * len(self._routes) + 1000:
-            self._ages = deque(self._routes)
+        if len(self._ages) > 2 * len(self.routes) + 1000:
+            self._ages = deque(self.routes)
         self._ages.append(topic_name)
-        self._routes[topic_name] = route
+        self.routes[topic_name] = route
         self._cost += cost
         self._cached.put(topic_name, topic_name)
 
     def _forget_routes(self, topic_filter: str) -> None:
         self._shared_routes.clear()
-        if not self._routes:  # as at the start, when there are hundred thousands to be taken up
+        if not self.routes:  # as at the start, when there are hundred thousands to be taken up
             return
         if "+" not in topic_filter and "#" not in topic_filter:
             self._forget(topic_filter)
@@ -285,17 +285,17 @@ class Subscriptions:
         for topic_name in self._cached.matching(topic_filter):
             self._forget(topic_name)
         self._walked += self._cached.walked - before
-        if self._walked > WALK_LIMIT + len(self._routes):
+        if self._walked > WALK_LIMIT + len(self.routes):
             self._forget_all()
 
     def _forget_all(self) -> None:
-        self._routes.clear()
+        self.routes.clear()
         self._ages.clear()
         self._cached = TopicTree()
         self._cost = self._walked = 0
 
     def _forget(self, topic_name: str) -> None:
-        route = self._routes.pop(topic_name, None)
+        route = self.routes.pop(topic_name, None)
         if route is not None:
             self._cost -= route.cost(topic_name)
             self._cached.discard(topic_name)

@@ -62,13 +62,8 @@ class Delivery:
         self.grant = grant
         self.kept = kept
         self.qos = message.qos if message.qos < grant.qos else grant.qos  # [MQTT-3.8.4-8]
-        self.packet_id = 0
-        self.awaiting = 0
+        self.packet_id = self.awaiting = self.sid = self.position = self.mid = self.size = 0
         self.sent_at = 0.0
-        self.sid = 0
-        self.position = 0
-        self.mid = 0
-        self.size = 0
 
 
 def deliveries_of(places: list[Kept], grant: Grant) -> list[Delivery]:

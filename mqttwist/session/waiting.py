@@ -117,11 +117,15 @@ class WaitingQueue:
                     return False, evicted
                 evicted += 1
         delivery.size = size
+        self.length += 1
         self.messages += 1
         self.size += size
         if delivery.qos == 0:
+            self.qos_0 += 1
             self._append_evictable(delivery)
-        self._append(delivery)
+        if self._deliveries is NONE_WAIT:
+            self._deliveries = deque()
+        self._deliveries.append(delivery)
         return True, evicted
 
     def could_hold(self, message: Message) -> bool:
@@ -135,14 +139,6 @@ class WaitingQueue:
         self._deliveries.extend(deliveries)
         self.length += len(deliveries)
         self.qos_0 += len([delivery for delivery in deliveries if delivery.qos == 0])
-
-    def _append(self, delivery: Delivery) -> None:
-        self.length += 1
-        if delivery.qos == 0:
-            self.qos_0 += 1
-        if self._deliveries is NONE_WAIT:
-            self._deliveries = deque()
-        self._deliveries.append(delivery)
 
     def _append_evictable(self, delivery: Delivery) -> None:
         if self._evictable is NONE_WAIT:
@@ -175,9 +171,14 @@ class WaitingQueue:
         delivery = self._deliveries.popleft()
         if self._fetched:
             self._fetched -= 1
-        self._forget(delivery)
-        if delivery.qos == 0 and delivery.kept is None:
-            self._evictable.popleft()  # the oldest of all is the oldest of its kind
+        self.length -= 1  # as `_forget` does, without a call for every message
+        if delivery.qos == 0:
+            self.qos_0 -= 1
+        if delivery.kept is None:
+            self.messages -= 1
+            self.size -= delivery.size
+            if delivery.qos == 0:
+                self._evictable.popleft()  # the oldest of all is the oldest of its kind
 
     def take(self, is_wanted: Callable[[Delivery], bool]) -> list[Delivery]:
         """Take out all that `is_wanted`, in their order; the rest keeps its own."""

@@ -16,10 +16,10 @@ from mqttwist.wire.packet import MQTT_5
 
 SHARE_PREFIX: Final = "$share/"
 
-# Some of the names seen so far, by their bytes. A hit costs a third of a check, but only while all of them are
-# in the caches of the CPU: to find one of 100,000 here takes longer than to check it. When it is full, names
-# pass it by; after many of them it begins anew, to have what comes now. So a name that comes once seldom
-# takes a place. At the very worst it takes 2 MB.
+# Some of the names seen so far, by their bytes. A hit costs a third of a check, but only while all of them
+# are in the caches of the CPU: to find one of 100,000 here takes longer than to check it. When it is full,
+# names pass it by; after many of them it begins anew, to have what comes now. So a name that comes once
+# seldom takes a place. At the very worst it takes 2 MB.
 KNOWN_NAMES: Final[dict[bytes, str]] = {}
 _KNOWN_NAMES_LIMIT: Final = 4096
 _KNOWN_NAME_LENGTH: Final = 128

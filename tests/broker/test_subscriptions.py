@@ -169,7 +169,7 @@ class CacheTests(SynchronousTestCase):
         self.subscribe("+/and/so/on")  # else the first level would say that a topic leads nowhere
 
     def cached(self) -> set[str]:
-        return set(self.subscriptions._routes)
+        return set(self.subscriptions.routes)
 
     def know(self, *names: str) -> None:
         """Have the routes of `names` kept: nobody subscribes to them, so they have to come twice."""
@@ -378,13 +378,13 @@ class CacheTests(SynchronousTestCase):
             subscriptions.add(a_receiver(str(n)), subscription("many/#"))
         for n in range(100):
             self.assertEqual(len(subscriptions.route(f"many/{n}").targets), 9)
-            self.assertTrue(len(subscriptions._routes) <= 4)  # two levels and nine targets each
+            self.assertTrue(len(subscriptions.routes) <= 4)  # two levels and nine targets each
         for n in range(200):
             subscriptions.route(f"few{n // 2}")
             self.assertTrue(subscriptions._cost <= 50)
-        self.assertEqual(len(subscriptions._routes), 50)
+        self.assertEqual(len(subscriptions.routes), 50)
         for _ in range(2):
             subscriptions.route("/" * 50)
-        self.assertEqual(len(subscriptions._routes), 50)
+        self.assertEqual(len(subscriptions.routes), 50)
         subscriptions.add(self.receiver, subscription("#"))
-        self.assertEqual((len(subscriptions._routes), subscriptions._cost), (0, 0))
+        self.assertEqual((len(subscriptions.routes), subscriptions._cost), (0, 0))
