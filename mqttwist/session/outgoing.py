@@ -169,21 +169,25 @@ class OutgoingFlow(Sender):
             or self.in_flight_size >= self._size_quota
             or self._unsent
         ):
-            return self._deliver_later(message, grant)
+            return self._keep(message, grant)
         delivery = Delivery(message, grant)
         if self._journal is not None:
             self._journal.queued(self._sid, delivery)
         return self._send_first(connection, delivery, message) > 0
 
     def _deliver_later(self, message: Message, grant: Grant) -> bool:
+        """Hold, keep or drop a message of QoS 0 that can't be sent at once."""
         connection = self.connection
-        if grant.qos == 0 or message.qos == 0:
-            if connection is None and not self.waiting.limits.qos_0:
-                return self._drop(drop.OFFLINE)
-            if connection is not None and connection.blocked and not self.waiting.qos_0:
-                if connection.held() + message.size > HOLD_LIMIT:
-                    return self._drop(drop.TRANSPORT_FULL)
-                return self._send_publish(connection, message, grant, 0, 0) > 0
+        if connection is None and not self.waiting.limits.qos_0:
+            return self._drop(drop.OFFLINE)
+        if connection is not None and connection.blocked and not self.waiting.qos_0:
+            if connection.held() + message.size > HOLD_LIMIT:
+                return self._drop(drop.TRANSPORT_FULL)
+            return self._send_publish(connection, message, grant, 0, 0) > 0
+        return self._keep(message, grant)
+
+    def _keep(self, message: Message, grant: Grant) -> bool:
+        """Put a message into the queue, if there is room."""
         delivery = Delivery(message, grant)
         accepted, evicted = self.waiting.push(delivery, message)
         if evicted:

@@ -107,7 +107,9 @@ class WaitingQueue:
     def push(self, delivery: Delivery, message: Message) -> tuple[bool, int]:
         """Add at the end: whether there was room, and how many QoS 0 messages had to go for it."""
         evicted = 0
-        size = message.size + OVERHEAD
+        # `message.size`, without a call for every message that waits.
+        content = len(message.data) + len(message.head) + len(message.forwarded) + len(message.topic_name)
+        size = content + OVERHEAD
         limits = self.limits
         if 0 < limits.size < self.size + size or 0 < limits.messages <= self.messages:
             if 0 < limits.size < size:
