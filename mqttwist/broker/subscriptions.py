@@ -156,7 +156,8 @@ class Subscriptions:
         route = self.routes.get(topic_name)
         if route is not None:
             return route
-        siblings = _siblings(topic_name)
+        slash = topic_name.rfind("/") + 1  # as `_siblings` does it, without a call
+        siblings = topic_name[:slash] + "+"
         route = self.routes.get(siblings)
         if route is not None:
             if len(self.routes) < OWN_ROUTES and self._has_room(topic_name, route):
@@ -166,7 +167,7 @@ class Subscriptions:
             return NOWHERE  # which is found out as quickly as it would be looked up
         nodes, is_for_siblings = self._root.matching(topic_name.split("/"))
         route = self._route_from(nodes, topic_name)
-        if is_for_siblings and siblings and not self._depends_on_topic(nodes):
+        if is_for_siblings and slash and not self._depends_on_topic(nodes):
             topic_name = siblings
         if len(topic_name) > NAME_LIMIT:
             return route

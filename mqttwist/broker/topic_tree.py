@@ -6,7 +6,7 @@ matches one of them.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from mqttwist.native import mypyc_attr
 
@@ -20,7 +20,7 @@ class _Level:
     __slots__ = ("children", "item")
 
     children: dict[str, _Level] | None
-    item: object  # of the Topic Name that ends here
+    item: Any  # of the Topic Name that ends here
 
     def __init__(self) -> None:
         self.children = None
@@ -65,9 +65,9 @@ class TopicTree(Generic[Item]):
             if child is None:
                 child = children[part] = _Level()
             level = child
-        before = level.item
+        before: Item | None = level.item
         level.item = item
-        return cast("Item | None", before)
+        return before
 
     def get(self, topic_name: str) -> Item | None:
         level = self._root
@@ -76,7 +76,8 @@ class TopicTree(Generic[Item]):
             if child is None:
                 return None
             level = child
-        return cast("Item | None", level.item)
+        item: Item | None = level.item
+        return item
 
     def discard(self, topic_name: str) -> Item | None:
         """Take a name out, and the levels that lead to nothing else; answers the item that it had."""
@@ -87,24 +88,22 @@ class TopicTree(Generic[Item]):
             if child is None:
                 return None
             path.append(child)
-        item = path[-1].item
+        item: Item | None = path[-1].item
         path[-1].item = None
         for position in range(len(parts), 0, -1):
             level, children = path[position], path[position - 1].children
             if level.children or level.item is not None or children is None:
                 break
             del children[parts[position - 1]]
-        return cast("Item | None", item)
+        return item
 
     def matching(self, topic_filter: str) -> list[Item]:
         """The items of the names that `topic_filter` matches, `$`-topics apart [MQTT-4.7.2-1]."""
-        return cast("list[Item]", self._items_matching(topic_filter.split("/")))
-
-    def _items_matching(self, parts: list[str]) -> list[object]:
+        parts = topic_filter.split("/")
         current = [self._root]
         for position, part in enumerate(parts):
             if part == "#":
-                items = _items_below(current, position == 0)
+                items: list[Item] = _items_below(current, position == 0)
                 self.walked += len(items)
                 return items
             current = _next_levels(current, part, position == 0)
@@ -130,9 +129,9 @@ def _children_of(levels: list[_Level], of_root: bool) -> list[_Level]:
     ]
 
 
-def _items_below(levels: list[_Level], of_root: bool) -> list[object]:
+def _items_below(levels: list[_Level], of_root: bool) -> list[Any]:
     """All items at and below `levels`: `sport/#` matches `sport` too (4.7.1.2)."""
-    items: list[object] = []
+    items: list[Any] = []
     stack = _children_of(levels, True) if of_root else list(levels)
     while stack:
         level = stack.pop()
