@@ -259,6 +259,15 @@ class PermissionTests(BrokerTestCase):
             self.root.publish(topic, topic.encode())
         self.assertEqual(client.payloads(), [b"open", b"open"])
 
+    def test_receiving_one_topic_and_not_its_sibling(self) -> None:
+        """What a client may receive is asked for each topic, also where a wildcard stands for all of them."""
+        self.permissions.may_receive = lambda topic_name: topic_name != "a/2"  # type: ignore[method-assign]
+        client = self.connected("c")
+        client.subscribe("#")
+        for topic in ("a/1", "a/2", "a/3", "a/2"):
+            self.root.publish(topic, topic.encode())
+        self.assertEqual(client.payloads(), [b"a/1", b"a/3"])
+
     def test_shared_subscriptions_pass_over_who_may_not(self) -> None:
         """A member that may not receive a message is passed over; who may gets all of them."""
         client = self.connected("c")

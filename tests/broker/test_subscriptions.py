@@ -63,10 +63,13 @@ class ModelTests(SynchronousTestCase):
             st.tuples(st.booleans(), st.integers(0, 2), FILTERS | SHARED, st.integers(0, 2)), max_size=30
         ),
         names=st.lists(NAMES, min_size=1, max_size=6),
+        routes_limit=st.sampled_from([4, 100]),
     )
-    def test_any_history(self, steps: list[tuple[bool, int, str, int]], names: list[str]) -> None:
+    def test_any_history(
+        self, steps: list[tuple[bool, int, str, int]], names: list[str], routes_limit: int
+    ) -> None:
         """After any (un)subscribing, with routes in the cache, the routes are those of the model."""
-        subscriptions = Subscriptions(everything, nobody, 4, 60)
+        subscriptions = Subscriptions(everything, nobody, routes_limit, 15 * routes_limit)
         model: dict[tuple[int, str], int] = {}
         for add, receiver, topic_filter, qos in steps:
             key = (receiver, topic_filter)
