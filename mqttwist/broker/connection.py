@@ -116,7 +116,14 @@ class ServerConnection(Connection):
                 self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
             return True
         if packet_type in (PUBACK, PUBREC, PUBCOMP) and self.state == CONNECTED:
-            self._acknowledgement_received()  # the next commonest
+            # The next commonest are these, and nearly all of them say success in two bytes.
+            body = decoder.body
+            packet_id = data[body] << 8 | data[body + 1] if decoder.end - body == 2 else 0
+            session = self.session
+            if packet_id and session is not None:
+                session.outgoing.acknowledged(packet_id, packet_type, SUCCESS)
+            else:
+                self._acknowledgement_received()
             return False
         receiver = RECEIVERS[self.state].get(packet_type)
         if receiver is None:
@@ -291,9 +298,12 @@ class ServerConnection(Connection):
         if publisher is None or session is None:
             return
         journal = self.turn.journal
-        changes = 0 if journal is None else journal.changes
-        # What it led to when it was received before may not be stored yet.
-        is_known = publish.qos == 2 and publish.packet_id in session.incoming.unreleased
+        changes = 0
+        is_known = False
+        if journal is not None:
+            changes = journal.changes
+            # What it led to when it was received before may not be stored yet.
+            is_known = publish.qos == 2 and publish.packet_id in session.incoming.unreleased
         reason_code = publisher.received(publish)
         if reason_code >= 0x80:
             self._broker.publish_refused(publisher.client_id, publish.topic_name, reason_code)
@@ -309,14 +319,13 @@ class ServerConnection(Connection):
             self.send_when_stored(packet, journal.latest_frame)
 
     def _acknowledgement_received(self) -> None:
+        """PUBACK, PUBREC or PUBCOMP, in whatever form."""
         decoder = self.decoder
         data = decoder.data
-        body, end = decoder.body, decoder.end
         packet_type = data[decoder.start] >> 4
-        reason_code = SUCCESS
-        packet_id = data[body] << 8 | data[body + 1] if end - body == 2 else 0
-        if not packet_id:  # it is not one of the many that say success in two bytes
-            packet_id, reason_code = read_acknowledgement(packet_type, data, body, end, self.version)
+        packet_id, reason_code = read_acknowledgement(
+            packet_type, data, decoder.body, decoder.end, self.version
+        )
         session = self.session
         if session is not None:
             session.outgoing.acknowledged(packet_id, packet_type, reason_code)

@@ -68,7 +68,14 @@ class Publisher:
         if publish.topic_alias or publish.subscription_identifiers:
             self._read_hop(publish)
         qos = publish.qos
-        if qos:
+        journal = self._journal
+        if qos and (
+            # Any of these asks for a closer look. Without an unreleased message of QoS 2 no quota is used.
+            qos == 2
+            or self._maximum_qos == 0
+            or self._session.incoming.unreleased
+            or (journal is not None and journal.is_failing)
+        ):
             reason_code = self._flow_answer(publish, qos)
             if reason_code != NEW_MESSAGE:
                 return reason_code

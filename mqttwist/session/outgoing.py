@@ -222,10 +222,11 @@ class OutgoingFlow(Sender):
         sent = self._send_again(connection) if self._unsent else 0
         waiting = self.waiting
         while not connection.blocked and sent < PUMP_LIMIT:
-            if self._quota_is_used and not waiting.qos_0:
+            quota_is_used = len(self.in_flight) >= self.send_quota or self.in_flight_size >= self._size_quota
+            if quota_is_used and not waiting.qos_0:
                 return
             delivery = waiting.first()
-            if delivery is None or (delivery.qos and self._quota_is_used):
+            if delivery is None or (delivery.qos and quota_is_used):
                 return
             waiting.pop()
             sent += self._send_waiting(connection, delivery)
@@ -250,15 +251,16 @@ class OutgoingFlow(Sender):
 
     def _send_first(self, connection: Connection, delivery: Delivery, message: Message) -> int:
         """Send a message of QoS 1 or 2 for the first time [MQTT-4.3.2-1] [MQTT-4.3.3-1]; how many bytes."""
+        qos = delivery.qos
         packet_id = self._new_packet_id()
         if self._journal is not None:  # first: what is sent waits until this is stored, if it has to
             self._journal.changed(delivery)
-        size = self._send_publish(connection, message, delivery.grant, delivery.qos, packet_id)
+        size = self._send_publish(connection, message, delivery.grant, qos, packet_id)
         if not size:
             self._finish(delivery)
         else:
             delivery.packet_id = packet_id
-            delivery.awaiting = PUBACK if delivery.qos == 1 else PUBREC
+            delivery.awaiting = PUBACK if qos == 1 else PUBREC
             delivery.sent_at = connection.turn.now
             delivery.size = size
             self.in_flight[packet_id] = delivery

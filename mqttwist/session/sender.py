@@ -13,7 +13,8 @@ from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
 from mqttwist.session.receiver import Receiver
 from mqttwist.wire.acknowledge import acknowledge
-from mqttwist.wire.message import FORM_MQTT_5, FORM_RETAIN, Message
+from mqttwist.wire.datatypes import SINGLE_BYTES
+from mqttwist.wire.message import FORM_RETAIN, Message
 from mqttwist.wire.packet import MQTT_5, PUBREL
 from mqttwist.wire.publish import Publish
 
@@ -21,7 +22,7 @@ from mqttwist.wire.publish import Publish
 # Length and of the Remaining Length at most.
 ALIAS_SIZE: Final = 3 + 1 + 1
 
-PACKET_ID_SIZES: Final = (0, 2, 2)  # bytes of the Packet Identifier, by QoS
+PACKET_ID_SIZE: Final = 2  # bytes
 
 
 class Sender(Receiver):
@@ -51,12 +52,12 @@ class Sender(Receiver):
         self, connection: Connection, message: Message, grant: Grant, qos: int, packet_id: int
     ) -> int:
         """Put a PUBLISH with DUP 0 into the outbox; its size in bytes, 0 when it must not be sent."""
-        key = qos
-        if self._form:
-            if message.message_expiry_interval >= 0 or self._aliases is not None or grant.identifiers:
-                # This receiver, of MQTT 5.0, gets properties that others don't.
-                return self._send_adapted(connection, message, grant, qos, packet_id)
-            key |= FORM_MQTT_5
+        key = qos | self._form
+        if self._form and (
+            message.message_expiry_interval >= 0 or self._aliases is not None or grant.identifiers
+        ):
+            # This receiver, of MQTT 5.0, gets properties that others don't.
+            return self._send_adapted(connection, message, grant, qos, packet_id)
         if message.retain and grant.retain_as_published:  # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
             key |= FORM_RETAIN
         if key == message.data_form:
@@ -64,7 +65,7 @@ class Sender(Receiver):
         else:
             form = message.form(key)
             head, tail = form.head, form.tail
-        size = len(head) + len(tail) + PACKET_ID_SIZES[qos]
+        size = len(head) + len(tail) + (PACKET_ID_SIZE if qos else 0)
         if size > connection.peer_maximum_packet_size:
             return self._drop(drop.PACKET_TOO_LARGE)
         if message.expires_at and message.expires_at <= connection.turn.now:
@@ -72,9 +73,13 @@ class Sender(Receiver):
         if not qos:
             connection.send(tail)
         elif self._journal is None or (qos == 1 and self._behind <= self._journal.committed_frame):
-            connection.send(head)
-            connection.outbox.append(packet_id.to_bytes(2, "big"))
-            connection.outbox.append(tail)
+            outbox = connection.outbox
+            if not outbox:
+                connection.turn.has_output(connection)
+            outbox.append(head)
+            # Half of what `to_bytes` costs (compiled).
+            outbox.append(SINGLE_BYTES[packet_id >> 8] + SINGLE_BYTES[packet_id & 0xFF])
+            outbox.append(tail)
         else:
             self._send_when_stored(connection, head + packet_id.to_bytes(2, "big") + tail, qos)
         connection.metrics.publishes_sent += 1
@@ -134,7 +139,10 @@ class Sender(Receiver):
 
     def _send_pubrel(self, connection: Connection, packet_id: int, reason_code: int) -> int:
         encoded = acknowledge(PUBREL, packet_id, reason_code, connection.version)
-        self._send_when_stored(connection, encoded)
+        if self._journal is None:
+            connection.send(encoded)
+        else:
+            self._send_when_stored(connection, encoded)
         connection.metrics.others_sent += 1
         return len(encoded)
 

@@ -106,12 +106,18 @@ class Publish(Message):
             topic_name = decode_topic_name(raw)
         qos = first_byte >> 1 & 3
         retain = first_byte & RETAIN != 0
-        form = qos | FORM_MQTT_5 if version == MQTT_5 else qos
-        if retain:
-            form |= FORM_RETAIN
-        if qos:
-            publish = Publish._with_packet_id(topic_name, data, start, index, end, form)
+        form = qos | (FORM_RETAIN if retain else 0) | (FORM_MQTT_5 if version == MQTT_5 else 0)
+        if qos:  # kept is what stands around the Packet Identifier, as head and tail
+            head_end = index
             kept_at = index = index + 2
+            packet_id = data[head_end] << 8 | data[head_end + 1] if index <= end else 0
+            if not packet_id:
+                decode_packet_id(data, head_end, end)  # which says what is wrong
+            dup = first_byte & DUP != 0
+            publish = Publish(topic_name, data[index:end], qos, retain, None, packet_id, dup)
+            if not dup:  # else it can't be sent on as it is
+                publish.head = data[start:head_end]
+                publish.data_form = form
         else:
             publish = Publish(topic_name, data[start:end], 0, retain)
             publish.data_form = form
@@ -124,23 +130,6 @@ class Publish(Message):
             publish._read_properties(data, index, end, kept_at)
         if not topic_name and not publish.topic_alias:
             raise ProtocolError(0x82, "PUBLISH has neither a Topic Name nor a Topic Alias", "MQTT-4.7.3-1")
-        return publish
-
-    @staticmethod
-    def _with_packet_id(topic_name: str, data: bytes, start: int, index: int, end: int, form: int) -> Publish:
-        """The PUBLISH of QoS 1 or 2 whose Packet Identifier stands at `index`, as far as that goes.
-
-        Kept is what stands around the Packet Identifier; with DUP it can't be sent on as it is.
-        """
-        after = index + 2
-        packet_id = data[index] << 8 | data[index + 1] if after <= end else 0
-        if not packet_id:
-            decode_packet_id(data, index, end)  # which says what is wrong
-        retain, dup = form & FORM_RETAIN != 0, data[start] & DUP != 0
-        publish = Publish(topic_name, data[after:end], form & 3, retain, None, packet_id, dup)
-        if not dup:
-            publish.head = data[start:index]
-            publish.data_form = form
         return publish
 
     def _read_properties(self, data: bytes, index: int, end: int, kept_at: int) -> None:

@@ -31,8 +31,9 @@ class ShortFormTests(SynchronousTestCase):
             for reason_code in tables.reason_codes_of(first_byte >> 4):
                 for version in (3, 4, 5):
                     with self.subTest(kind.__name__, reason_code=reason_code, version=version):
-                        expected = kind(0xFFFE, reason_code).encode(version)
-                        self.assertEqual(acknowledge(first_byte >> 4, 0xFFFE, reason_code, version), expected)
+                        for packet_id in (1, 0xFF, 0x100, 0x1234, 0xFFFE):
+                            packet = acknowledge(first_byte >> 4, packet_id, reason_code, version)
+                            self.assertEqual(packet, kind(packet_id, reason_code).encode(version))
 
     def test_read(self) -> None:
         """What is read is what the packet decodes to, its faults included."""
