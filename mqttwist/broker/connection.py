@@ -125,6 +125,9 @@ class ServerConnection(Connection):
             else:
                 self._acknowledgement_received()
             return False
+        if packet_type == PUBREL and self.state == CONNECTED:
+            self._pubrel_received()
+            return False
         receiver = RECEIVERS[self.state].get(packet_type)
         if receiver is None:
             raise self._illegal(packet_type)

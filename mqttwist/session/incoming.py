@@ -83,10 +83,13 @@ class IncomingFlow:
 
     def release(self, packet_id: int) -> bool:
         """PUBREL came: the identifier is free [MQTT-4.3.3-12]; False when it was not in use."""
-        self._open.discard(packet_id)
-        if packet_id in self.unreleased:
-            self.unreleased.discard(packet_id)
-            if self._journal is not None:
-                self._journal.received(self._sid, packet_id, False)
-            return True
-        return False
+        if self._open:
+            self._open.discard(packet_id)
+        unreleased = self.unreleased
+        before = len(unreleased)
+        unreleased.discard(packet_id)
+        if len(unreleased) == before:
+            return False
+        if self._journal is not None:
+            self._journal.received(self._sid, packet_id, False)
+        return True
