@@ -74,7 +74,7 @@ class Sender(Receiver):
             connection.send(tail)
         elif self._journal is None or (qos == 1 and self._behind <= self._journal.committed_frame):
             outbox = connection.outbox
-            if not outbox:
+            if not outbox:  # as `send` does, without a call for every message
                 connection.turn.has_output(connection)
             outbox.append(head)
             # Half of what `to_bytes` costs (compiled).
