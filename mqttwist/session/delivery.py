@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mqttwist.native import mypyc_attr
+from mqttwist.session.batch import Batch
 from mqttwist.session.grant import Grant
 from mqttwist.wire.message import Kept, Message
 
@@ -25,7 +26,8 @@ class Delivery:
     """A message that waits for its turn or for an acknowledgement.
 
     `sid` and `position` say where it is in a store; a `position` of 0: in none. `mid` is the number of
-    its body there, 0 if that stands with it or there is none. `awaiting` is the packet type that is to come
+    its body there, 0 if that stands with it or there is none. With a `batch` it stands there in one row with
+    others, at `place`. `awaiting` is the packet type that is to come
     next: PUBACK, PUBREC or PUBCOMP, or 0 before it was sent. One that came by a Shared
     Subscription may go to another member while it was not sent. While a retained message waits that is sent
     because of a SUBSCRIBE, `kept` stands for it, so that it takes no memory of its own.
@@ -33,11 +35,13 @@ class Delivery:
 
     __slots__ = (
         "awaiting",
+        "batch",
         "grant",
         "kept",
         "message",
         "mid",
         "packet_id",
+        "place",
         "position",
         "qos",
         "sent_at",
@@ -55,6 +59,8 @@ class Delivery:
     sid: int
     position: int
     mid: int
+    batch: Batch | None
+    place: int
     size: int  # bytes that it counts for: in the queue with its overhead, in flight as the packet
 
     def __init__(self, message: Message, grant: Grant, kept: Kept | None = None) -> None:
@@ -62,8 +68,9 @@ class Delivery:
         self.grant = grant
         self.kept = kept
         self.qos = message.qos if message.qos < grant.qos else grant.qos  # [MQTT-3.8.4-8]
-        self.packet_id = self.awaiting = self.sid = self.position = self.mid = self.size = 0
+        self.packet_id = self.awaiting = self.sid = self.position = self.mid = self.place = self.size = 0
         self.sent_at = 0.0
+        self.batch = None
 
 
 def deliveries_of(places: list[Kept], grant: Grant) -> list[Delivery]:

@@ -14,13 +14,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from mqttwist.session.batch import LEAST, MOST, Batch
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.rows import (
     Row,
+    batch_row,
     body_row,
     delivery_row,
     retained_row,
     session_row,
+    spent_row,
     subscription_row,
     will_row,
 )
@@ -43,6 +46,8 @@ QUEUES: Final = 3
 RECEIVED: Final = 4
 RETAINED: Final = 5
 WILLS: Final = 6
+BATCHES: Final = 7
+SPENT: Final = 8
 
 Changes = list[tuple[int, list[Row], list[Row]]]  # table, rows to put in, keys to remove
 Sink = Callable[[int, float, Changes], object]  # number of the frame, wall clock, changes
@@ -58,8 +63,8 @@ class Journal:
 
     __slots__ = (
         "_bodies", "_born", "_calls", "_changed", "_forgotten", "_mid", "_position", "_queued",
-        "_received", "_removed", "_removed_bodies", "_retained", "_sessions", "_sid", "_stalled",
-        "_subscriptions", "_waiting", "_wall_clock", "_wills", "changes", "clock",
+        "_received", "_removed", "_removed_bodies", "_retained", "_sessions", "_sid", "_spent",
+        "_stalled", "_subscriptions", "_waiting", "_wall_clock", "_wills", "changes", "clock",
         "committed_frame", "copies", "frame", "frame_begun", "gathered_size", "is_failing",
         "sealed_changes", "sealed_size", "sink", "soon", "under_way",
     )  # fmt: skip
@@ -89,6 +94,7 @@ class Journal:
     _queued: dict[int, Delivery]  # by position: new in this frame
     _changed: dict[int, Delivery]  # in a frame before, and another now
     _removed: list[Row]
+    _spent: dict[Batch, None]  # batches of frames before of which something is over now
     _received: dict[tuple[int, int], bool]
     _retained: dict[str, Kept | None]
     _wills: dict[int, Session | None]
@@ -131,6 +137,7 @@ class Journal:
         self._queued = {}
         self._changed = {}
         self._removed = []
+        self._spent = {}
         self._received = {}
         self._retained = {}
         self._wills = {}
@@ -242,14 +249,30 @@ class Journal:
         delivery.position = 0
         if self._queued.pop(position, None) is None:
             self._changed.pop(position, None)
-            self._removed.append((delivery.sid, position))
-            self.gathered_size += OVERHEAD
+            self._remove(delivery, position)
         else:
             self.gathered_size -= OVERHEAD
         message = delivery.message
         if message is not None:
             self._unrefer(delivery, message)
         self.changes += 1
+
+    def _remove(self, delivery: Delivery, position: int) -> None:
+        """A delivery that is in the store is to be there no more."""
+        batch = delivery.batch
+        if batch is None:
+            self._removed.append((delivery.sid, position))
+            self.gathered_size += OVERHEAD
+        else:
+            self._leave(delivery, batch)
+
+    def _leave(self, delivery: Delivery, batch: Batch) -> None:
+        """A delivery is over for its batch."""
+        delivery.batch = None
+        batch.spend(delivery.place)
+        if batch not in self._spent:
+            self._spent[batch] = None
+            self.gathered_size += OVERHEAD
 
     def _refer(self, delivery: Delivery, message: Message) -> None:
         mid = delivery.mid = message.mid
@@ -390,7 +413,13 @@ class Journal:
 
     def _all_changes(self, offset: float) -> Changes:
         """What has gathered, table by table; `offset` is what the wall clock is ahead of the turn's."""
-        rows = self._delivery_rows(self._queued, offset) + self._delivery_rows(self._changed, offset)
+        rows, batches = self._queued_rows(offset)
+        for delivery in self._changed.values():
+            self._give_body(delivery)
+            if delivery.batch is not None:
+                self._leave(delivery, delivery.batch)
+            rows.append(delivery_row(delivery, offset))
+        spent_up, spent, untold = self._spent_rows()
         bodies = [body_row(mid, message, offset) for mid, message in self._bodies.items()]
         received = self._received
         held: list[Row] = [key for key, is_held in received.items() if is_held]
@@ -403,25 +432,71 @@ class Journal:
             (RECEIVED, held, freed),
             (RETAINED, *self._retained_rows(offset)),
             (WILLS, *self._will_rows()),
+            (BATCHES, batches, spent_up),
+            (SPENT, spent, untold),
         ]
         return [change for change in changes if change[1] or change[2]]
 
-    def _delivery_rows(self, deliveries: dict[int, Delivery], offset: float) -> list[Row]:
-        """Deliveries as rows; a small body that nobody else needs goes with its one delivery.
+    def _queued_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
+        """What is new in the queues: rows of single deliveries, and of batches."""
+        singles: list[Row] = []
+        batches: list[Row] = []
+        of_sessions: dict[int, list[Delivery]] = {}
+        for delivery in self._queued.values():
+            self._give_body(delivery)
+            if delivery.mid or delivery.message is None or delivery.kept is not None:
+                singles.append(delivery_row(delivery, offset))
+            elif delivery.sid in of_sessions:
+                of_sessions[delivery.sid].append(delivery)
+            else:
+                of_sessions[delivery.sid] = [delivery]
+        for deliveries in of_sessions.values():
+            for at in range(0, len(deliveries), MOST):
+                some = deliveries[at : at + MOST]
+                rows = [delivery_row(delivery, offset) for delivery in some]
+                if len(some) < LEAST:
+                    singles += rows
+                else:
+                    batches.append(self._batch_row(some, rows))
+        return singles, batches
+
+    def _batch_row(self, deliveries: list[Delivery], rows: list[Row]) -> Row:
+        """Make a batch of deliveries, which are in their order."""
+        batch = Batch(deliveries[0].sid, deliveries[0].position, len(deliveries))
+        size = 0
+        for place, delivery in enumerate(deliveries):
+            delivery.batch = batch
+            delivery.place = place
+            size += delivery.size
+        return batch_row(batch, deliveries[-1].position, size, rows)
+
+    def _spent_rows(self) -> tuple[list[Row], list[Row], list[Row]]:
+        """The batches that are over, rows that tell what is over of others, and which of those go."""
+        spent_up: list[Row] = []
+        spent: list[Row] = []
+        untold: list[Row] = []
+        for batch in self._spent:
+            key: Row = (batch.sid, batch.position)
+            if batch.left:
+                batch.is_told = True
+                spent.append(spent_row(batch))
+                continue
+            spent_up.append(key)
+            if batch.is_told:
+                untold.append(key)
+        return spent_up, spent, untold
+
+    def _give_body(self, delivery: Delivery) -> None:
+        """Let a small body that nobody else needs go with its one delivery.
 
         That halves what the writer has to do. A large one would be written again when its delivery is sent.
         """
-        rows: list[Row] = []
-        bodies = self._bodies
-        for delivery in deliveries.values():
-            mid = delivery.mid
-            if mid and mid not in self.copies:
-                message = bodies.get(mid)
-                if message is not None and message.size <= OWN_BODY:
-                    del bodies[mid]
-                    delivery.mid = message.mid = 0
-            rows.append(delivery_row(delivery, offset))
-        return rows
+        mid = delivery.mid
+        if mid and mid not in self.copies:
+            message = self._bodies.get(mid)
+            if message is not None and message.size <= OWN_BODY:
+                del self._bodies[mid]
+                delivery.mid = message.mid = 0
 
     def _session_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
         puts: list[Row] = []

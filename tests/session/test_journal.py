@@ -19,7 +19,7 @@ from mqttwist.wire.properties import Properties
 from mqttwist.wire.subscribe import SubscriptionOptions
 
 WALL = 4e9  # what the wall clock shows when the other one shows 0
-TABLES = ("session", "subscription", "message", "queue", "received", "retained", "will")
+TABLES = ("session", "subscription", "message", "queue", "received", "retained", "will", "batch", "spent")
 
 
 class JournalTestCase(SynchronousTestCase):

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from mqttwist.stores.sqlite.schema import SCHEMA_VERSION, TABLES, Row, Table
+from mqttwist.stores.sqlite.schema import (
+    BATCH,
+    QUEUE,
+    SCHEMA_VERSION,
+    TABLES,
+    Row,
+    Table,
+    rows_of_batch,
+)
 from mqttwist.stores.sqlite.sql import ALL_TABLES, LENIENT, is_sound, read_meta, select
 
 COPY = """\
@@ -28,10 +36,11 @@ read. A broker may have it open.
 
 DUMP = """\
 Print each row as a line of JSON: an object with the name of the table, as "table", and its columns. Bytes,
-like a payload, are an object too: {"text": ...} if they are UTF-8, else {"base64": ...}. A row whose
-checksum is wrong has "damaged": true. Times are seconds since 1970, 0.0 for never; a Session Expiry
-Interval of 4294967295 and a Message Expiry Interval of -1 mean that there is none. The exit status is 0, or
-2 if the file can't be read.
+like a payload, are an object too: {"text": ...} if they are UTF-8, else {"base64": ...}. The rows of a batch
+are a list of objects with the columns of the queue; the bits of "places", beginning with the lowest of the
+first byte, tell which of them are over. A row whose checksum is wrong has "damaged": true. Times are seconds
+since 1970, 0.0 for never; a Session Expiry Interval of 4294967295 and a Message Expiry Interval of -1 mean
+that there is none. The exit status is 0, or 2 if the file can't be read.
 """
 
 REFERENCES = (
@@ -39,6 +48,12 @@ REFERENCES = (
     ("queued messages without a session", "queue", "sid NOT IN (SELECT sid FROM session)"),
     ("QoS 2 packet identifiers without a session", "received", "sid NOT IN (SELECT sid FROM session)"),
     ("wills without a session", "will", "sid NOT IN (SELECT sid FROM session)"),
+    ("batches without a session", "batch", "sid NOT IN (SELECT sid FROM session)"),
+    (
+        "notes of what is over of a batch without the batch",
+        "spent",
+        "(sid, position) NOT IN (SELECT sid, position FROM batch)",
+    ),
     (
         "queued messages without a body",
         "queue",
@@ -157,7 +172,14 @@ def _as_object(table: Table, row: Row) -> dict[str, object]:
     values |= {column: _as_json(value) for column, value in zip(table.columns, row, strict=False)}
     if not is_sound(table, row):
         values["damaged"] = True
+    elif table is BATCH:
+        values["rows"] = [_of_batch(one) for one in rows_of_batch(row[BATCH.columns.index("rows")])]
     return values
+
+
+def _of_batch(row: Row) -> dict[str, object]:
+    """A row of QUEUE, up to its last value that is not NULL."""
+    return {column: _as_json(value) for column, value in zip(QUEUE.columns, row, strict=False)}
 
 
 def _as_json(value: object) -> object:

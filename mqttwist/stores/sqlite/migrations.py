@@ -10,12 +10,14 @@ from typing import Final
 from mqttwist.session.rows import without_end
 from mqttwist.stores.sqlite.database import put_in
 from mqttwist.stores.sqlite.schema import (
+    BATCH,
     MESSAGE,
     META,
     QUEUE,
     RECEIVED,
     RETAINED,
     SESSION,
+    SPENT,
     SUBSCRIPTION,
     WILL,
     Row,
@@ -38,6 +40,7 @@ QUEUE_1: Final = Table(
 
 TABLES_OF: Final[Mapping[int, Sequence[Table]]] = {
     1: (META, SESSION, SUBSCRIPTION, MESSAGE, QUEUE_1, RECEIVED, RETAINED, WILL),
+    2: (META, SESSION, SUBSCRIPTION, MESSAGE, QUEUE, RECEIVED, RETAINED, WILL),
 }
 
 
@@ -58,13 +61,19 @@ def _from_1(row: Row) -> Row:
     return without_end((*of_all, granted, identifiers or None, share or None, kept or None))
 
 
+def from_2(connection: sqlite3.Connection) -> None:
+    """Make the tables of batches; what waits stays in rows of its own. Raises `sqlite3.Error`."""
+    for table in (BATCH, SPENT):
+        connection.execute(create(table))
+
+
 def _in_parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
     rows = iter(rows)
     while part := list(islice(rows, AT_ONCE)):
         yield part
 
 
-MIGRATIONS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: from_1}
+MIGRATIONS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: from_1, 2: from_2}
 """For each older version what makes the next one of it, in a transaction that is open.
 
 A table that changes has to be made anew, by the statement that `sql.create` returns. The row about the file

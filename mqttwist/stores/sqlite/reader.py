@@ -10,16 +10,33 @@ from typing import NamedTuple
 from zlib import crc32
 
 from mqttwist.stores.sqlite.damage import repair
-from mqttwist.stores.sqlite.schema import MESSAGE, QUEUE, RECEIVED, SESSION, SUBSCRIPTION, WILL, Row, Table
+from mqttwist.stores.sqlite.schema import (
+    BATCH,
+    MESSAGE,
+    QUEUE,
+    RECEIVED,
+    SESSION,
+    SPENT,
+    SUBSCRIPTION,
+    WILL,
+    Row,
+    Table,
+    rows_of_batch,
+)
 from mqttwist.stores.sqlite.sql import LENIENT, UNREADABLE, is_sound, select, written
 
 BACKLOG = (
     "SELECT q.*, m.* FROM queue q LEFT JOIN message m ON typeof(q.body) = 'integer' AND m.mid = q.body"
-    " WHERE q.sid = ? AND q.position > ? ORDER BY q.position LIMIT ?"
+    " WHERE q.sid = ? AND q.position > ? AND q.position < ? ORDER BY q.position LIMIT ?"
 )
+NEXT_BATCH = "SELECT * FROM batch WHERE sid = ? AND position > ? ORDER BY position LIMIT 1"
+NO_END = 1 << 62
+"""Behind every position."""
 
 QUEUE_WIDTH = len(QUEUE.columns) + 1
 BODY = QUEUE.columns.index("body")
+SIZE = QUEUE.columns.index("size")
+OF_SESSIONS = (SESSION, SUBSCRIPTION, QUEUE, RECEIVED, WILL, BATCH)
 
 
 class Backlog(NamedTuple):
@@ -28,6 +45,20 @@ class Backlog(NamedTuple):
     sid: int
     messages: int
     size: int
+
+
+class StoredBatch(NamedTuple):
+    """Rows of QUEUE that were put in as one, and which of their places are over: a bit for each."""
+
+    sid: int
+    position: int
+    last: int
+    rows: list[Row]
+    spent: int
+
+    def left(self) -> list[Row]:
+        """The rows that are not over."""
+        return [row for place, row in enumerate(self.rows) if not self.spent >> place & 1]
 
 
 class Highest(NamedTuple):
@@ -65,6 +96,7 @@ class StoreFile:
         self._connection = connection
         self._notice = notice
         self._now = now
+        self._spent_read: dict[tuple[int, int], int] | None = None
 
     def touch(self) -> None:
         """Say that the broker is alive. Raises `OSError`."""
@@ -112,11 +144,32 @@ class StoreFile:
             self._notice(f"{self.path}: damaged rows are left out, but stay in the file: {error}")
 
     def backlogs(self) -> Iterator[Backlog]:
-        """The sessions for which something waits, by sid, from the file as it is: no checksum is looked
-        at."""
+        """The sessions for which something waits, from the file as it is: no checksum is looked at, but of
+        batches of which something is over."""
+        in_batches = self._in_batches()
         statement = "SELECT sid, count(*), total(size) FROM queue GROUP BY sid"
         for sid, messages, size in self._connection.execute(statement):
-            yield Backlog(sid, messages, int(size))
+            more = in_batches.pop(sid, None) if in_batches else None
+            if more is None:
+                yield Backlog(sid, messages, int(size))
+            else:
+                yield Backlog(sid, messages + more.messages, int(size) + more.size)
+        yield from in_batches.values()
+
+    def _in_batches(self) -> dict[int, Backlog]:
+        """What the batches hold for each session; reads which of them are spent in part."""
+        found = {}
+        statement = "SELECT sid, sum(messages), total(size) FROM batch GROUP BY sid"
+        for sid, messages, size in self._connection.execute(statement):
+            found[sid] = Backlog(sid, messages, int(size))
+        for sid, position in self._spent:
+            batch = self.next_batch(sid, position - 1)
+            if batch is not None and batch.position == position:
+                messages, size = found[sid].messages, found[sid].size
+                over = len(batch.rows) - len(batch.left())
+                size -= sum(row[SIZE] for row in batch.rows) - sum(row[SIZE] for row in batch.left())
+                found[sid] = Backlog(sid, messages - over, size)
+        return found
 
     def copies(self) -> Iterator[tuple[int, int]]:
         """The rows of MESSAGE that more than one place in a queue needs: mid and the number of places."""
@@ -127,16 +180,44 @@ class StoreFile:
             " GROUP BY body HAVING count(*) > 1"
         )
 
-    def backlog(self, sid: int, after_position: int, limit: int) -> list[tuple[Row, Row | None]]:
-        """At most `limit` rows that wait for a session after a position, in order, each with its body.
+    @property
+    def _spent(self) -> dict[tuple[int, int], int]:
+        """By the keys of batches of which something is over, a bit for each such place.
 
-        A body of its own is in the row, and one that is retained is named there: these come with None. Less
-        than `limit` rows come only at the end of the queue.
+        They are all read, when the first one is needed: a row is not to be missed because its key is damaged.
+        """
+        if self._spent_read is None:
+            rows = self.rows(SPENT)
+            self._spent_read = {(sid, at): int.from_bytes(places, "little") for sid, at, places in rows}
+        return self._spent_read
+
+    def next_batch(self, sid: int, after: int) -> StoredBatch | None:
+        """The first batch of a session that begins behind a position; one that is damaged is left out."""
+        while rows := self._fetch(NEXT_BATCH, (sid, after)):
+            [row] = rows
+            after = row[1]
+            if is_sound(BATCH, row):
+                _, position, last, _, _, packed, _ = row
+                spent = self._spent.get((sid, position), 0)
+                return StoredBatch(sid, position, last, rows_of_batch(packed), spent)
+            self._notice(
+                f"{self.path}: a damaged row of table batch is left out, with {row[3]} messages: sid {sid},"
+                f" position {after}"
+            )
+        return None
+
+    def backlog(
+        self, sid: int, after_position: int, limit: int, end: int = NO_END
+    ) -> list[tuple[Row, Row | None]]:
+        """At most `limit` rows of the queue of a session after a position, in order, each with its body.
+
+        `end` is the position before which they stand. A body of its own is in the row, and one that is
+        retained is named there: these come with None. Less than `limit` rows come only at the end.
         """
         found: list[tuple[Row, Row | None]] = []
         missing = limit
         while missing:
-            rows = self._fetch(BACKLOG, (sid, after_position, missing))
+            rows = self._fetch(BACKLOG, (sid, after_position, end, missing))
             for row in rows:
                 self._add(found, row[:QUEUE_WIDTH], row[QUEUE_WIDTH:])
             if len(rows) < missing:
@@ -157,16 +238,18 @@ class StoreFile:
 
     def highest(self) -> Highest:
         """The highest numbers that sound rows have: one that is damaged may have any."""
-        sids = [self._highest(table, "sid") for table in (SESSION, SUBSCRIPTION, QUEUE, RECEIVED, WILL)]
-        return Highest(max(sids), self._highest(MESSAGE, "mid"), self._highest_position())
+        sids = [self._highest(table, "sid") for table in OF_SESSIONS]
+        position = max(self._highest_position(QUEUE, "position"), self._highest_position(BATCH, "last"))
+        return Highest(max(sids), self._highest(MESSAGE, "mid"), position)
 
-    def _highest_position(self) -> int:
-        """That of the queue, which is not in this order: to sort it would take four times as long."""
-        [(sid, position)] = self._fetch("SELECT sid, max(position) FROM queue", ())
-        rows = self._fetch("SELECT * FROM queue WHERE sid = ? AND position = ?", (sid, position))
-        if all(is_sound(QUEUE, row) for row in rows):
-            return int(position or 0)
-        return self._highest(QUEUE, "position")
+    def _highest_position(self, table: Table, column: str) -> int:
+        """That of a table which is not in this order: to sort it would take four times as long."""
+        name = table.name
+        [(sid, position, highest)] = self._fetch(f"SELECT sid, position, max({column}) FROM {name}", ())
+        rows = self._fetch(f"SELECT * FROM {name} WHERE sid = ? AND position = ?", (sid, position))
+        if all(is_sound(table, row) for row in rows):
+            return int(highest or 0)
+        return self._highest(table, column)
 
     def _highest(self, table: Table, column: str) -> int:
         statement = f"SELECT * FROM {table.name} ORDER BY {column} DESC LIMIT ? OFFSET ?"

@@ -14,7 +14,7 @@ from struct import Struct
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 Row = tuple[Any, ...]
 """str, bytes, int, float and None, which come back as they were put in: the columns have no type.
@@ -80,8 +80,14 @@ WILL: Final = Table(
     1,
 )
 
+# Rows of QUEUE that came in one frame for one session: see `session.batch`. `position` and `last` are those
+# of the first one and the last one, `size` is that of all of them, and `rows` is their list, by `marshal`.
+BATCH: Final = Table("batch", ("sid", "position", "last", "messages", "size", "rows"), 2)
+# What is over of a batch: a bit for each of its rows, beginning with the lowest of the first byte.
+SPENT: Final = Table("spent", ("sid", "position", "places"), 2, False)
+
 # In the order in which a frame names them.
-TABLES: Final = (SESSION, SUBSCRIPTION, MESSAGE, QUEUE, RECEIVED, RETAINED, WILL)
+TABLES: Final = (SESSION, SUBSCRIPTION, MESSAGE, QUEUE, RECEIVED, RETAINED, WILL, BATCH, SPENT)
 
 # The one row about the file itself, whose key is 1. `last_at` is when the last frame was made, 0.0 before the
 # first one; `clean` is 1 if GOODBYE came after it.
@@ -111,6 +117,12 @@ def pack_frame(number: int, at: float, changes: list[Change]) -> bytes:
 def unpack_frame(body: bytes | memoryview) -> Frame:
     """What `pack_frame` has packed, without the length."""
     return Frame(*marshal.loads(body))
+
+
+def rows_of_batch(rows: bytes) -> list[Row]:
+    """The rows of QUEUE in a row of BATCH, whose checksum was right."""
+    found: list[Row] = marshal.loads(rows)
+    return found
 
 
 def checksum(row: Row) -> int:

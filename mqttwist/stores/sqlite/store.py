@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
@@ -15,6 +14,7 @@ from mqttwist.session.metrics import Drops
 from mqttwist.session.session import Session, Subscription
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.stores.interfaces import IStore
+from mqttwist.stores.sqlite.backlog import FileBacklog
 from mqttwist.stores.sqlite.file import open_store
 from mqttwist.stores.sqlite.objects import (
     Queued,
@@ -30,31 +30,11 @@ from mqttwist.stores.sqlite.schema import RECEIVED, RETAINED, SESSION, SUBSCRIPT
 from mqttwist.wire.message import Kept, Message
 
 WAIT = 10.0  # seconds for which a broker waits until the one before it has ended
-CHUNK = 256  # deliveries that are read from the file at a time
 SYNC = ("off", "normal", "full")
 
 # What a session has before a broker adopts it.
 _NO_LIMITS = QueueLimits(0, 0, False)
 _NO_DROPS = Drops()
-
-
-class _Backlog:
-    """What waited for a session when the file was opened."""
-
-    __slots__ = ("_after", "_sid", "_store")
-
-    def __init__(self, store: SQLiteStore, sid: int) -> None:
-        self._store = store
-        self._sid = sid
-        self._after = 0
-
-    def fetch(self) -> list[Delivery]:
-        """The next ones; without those whose message is damaged, or was retained and is no more."""
-        deliveries: list[Delivery] = []
-        while not deliveries and (rows := self._store.backlog(self._sid, self._after)):
-            self._after = rows[-1][0][1]
-            deliveries = [one for row in rows if (one := self._store.delivery(*row)) is not None]
-        return deliveries
 
 
 @implementer(IStore)
@@ -148,7 +128,7 @@ class SQLiteStore:
                 sessions[row[0]].will = will_of(row)
         for sid, messages, size in file.backlogs():
             if sid in sessions:
-                sessions[sid].outgoing.waiting.take_up(_Backlog(self, sid), messages, size)
+                sessions[sid].outgoing.waiting.take_up(FileBacklog(self, sid), messages, size)
         return sessions.values()
 
     def _add_subscriptions(self, sessions: dict[int, Session]) -> None:
@@ -176,16 +156,14 @@ class SQLiteStore:
         """How many retained messages have been read."""
         return len(self._kept)
 
-    def backlog(self, sid: int, after: int) -> list[tuple[Row, Row | None]]:
-        """The next deliveries of a session behind the position `after`, of those there were at the start."""
-        try:
-            rows = self.file.backlog(sid, after, CHUNK)
-        except (sqlite3.Error, ValueError) as error:
-            self._notice(
-                f"{self.path}: what waits for a client can't be read, and stays in the file: {error}"
-            )
-            return []
-        return [row for row in rows if row[0][1] <= self._highest_position]
+    @property
+    def highest_position(self) -> int:
+        """That of the last delivery there was at the start."""
+        return self._highest_position
+
+    def unreadable(self, error: Exception) -> None:
+        """The file does not give what waits for a client."""
+        self._notice(f"{self.path}: what waits for a client can't be read, and stays in the file: {error}")
 
     def delivery(self, row: Row, body: Row | None) -> Delivery | None:
         """A delivery as it was recorded; None, and it is forgotten, if its message can't be had any more."""

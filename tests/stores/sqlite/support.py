@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+from marshal import dumps
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -54,6 +55,8 @@ def rows_of(count: int) -> dict[str, list[Row]]:
         "received": [(n, 65535) for n in numbers],
         "retained": [(f"k/{n:06}", 1, 7200, NOW, b"", payloads[n % 4], "me", n) for n in numbers],
         "will": [(n, f"w/{n}", 2, 1, 5, -1, b"", payloads[n % 4]) for n in numbers],
+        "batch": [(n, n, n, 1, 300, dumps([(n, n, 300, 1, payloads[n % 4], "a/b")])) for n in numbers],
+        "spent": [(n, n, b"\1") for n in numbers],
     }
 
 

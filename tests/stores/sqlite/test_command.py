@@ -82,6 +82,8 @@ class CheckTests(CommandCase):
             "received: 6",
             "retained: 6",
             "will: 6",
+            "batch: 6",
+            "spent: 6",
         ]
         self.assertEqual(
             self.stdout.getvalue().splitlines(), [*[f"{count} rows" for count in counts], "no fault"]
@@ -114,7 +116,7 @@ class CheckTests(CommandCase):
     def test_references(self) -> None:
         """What refers to something that is not there, and a body that nothing refers to, are faults."""
         rows = rows_of(6)
-        del rows["session"][0], rows["message"][1], rows["queue"][4]
+        del rows["session"][0], rows["message"][1], rows["queue"][4], rows["batch"][4]
         self.make(puts(rows))
         self.assertEqual(
             self.faults(),
@@ -123,6 +125,8 @@ class CheckTests(CommandCase):
                 "2 queued messages without a session",
                 "1 QoS 2 packet identifiers without a session",
                 "1 wills without a session",
+                "1 batches without a session",
+                "1 notes of what is over of a batch without the batch",
                 "1 queued messages without a body",
                 "1 bodies that no queue holds",
             ],

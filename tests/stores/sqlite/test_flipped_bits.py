@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from marshal import loads
 from pathlib import Path
 from random import Random
 
@@ -11,7 +12,7 @@ from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.schema import TABLES, Frame, Row
 from tests.stores.sqlite.support import NOW, StoreCase, puts, rows_of
 
-TOLD = ("session", "subscription", "received", "retained", "will")
+TOLD = ("session", "subscription", "received", "retained", "will", "spent")
 """The tables that are read as a whole, so that what is missing is told of at the start."""
 
 
@@ -39,6 +40,13 @@ class FlippedBitsTests(StoreCase):
         waiting = [pair for sid, *_ in file.backlogs() for pair in file.backlog(sid, 0, 1000)]
         found["queue"] = [row for row, _ in waiting]
         found["message"] = [message for _, message in waiting if message is not None]
+        found["batch"] = []
+        for sid in range(1, 121):
+            after = 0
+            while (batch := file.next_batch(sid, after)) is not None:
+                after = batch.position
+                self.assertEqual(batch.rows, loads(self.rows_written["batch"][after - 1][-1]))
+                found["batch"].append(self.rows_written["batch"][after - 1])
         self.assertLessEqual(file.highest().position, 120)
         list(file.copies())
         return found

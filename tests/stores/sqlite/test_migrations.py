@@ -8,10 +8,11 @@ from pathlib import Path
 
 from mqttwist.__main__ import main
 from mqttwist.stores.sqlite.database import Database
-from mqttwist.stores.sqlite.schema import QUEUE, TABLES, Frame, Row, checksum
+from mqttwist.stores.sqlite.schema import BATCH, QUEUE, TABLES, Frame, Row, checksum
+from mqttwist.stores.sqlite.sql import Meta, write_meta
 from mqttwist.stores.sqlite.store import SQLiteStore
 from mqttwist.wire.packet import PUBREC
-from tests.stores.sqlite.support import NOW, queued, rows_of
+from tests.stores.sqlite.support import NOW, puts, queued, rows_of
 from tests.stores.sqlite.test_reader import ReaderCase
 
 VERSION_1 = (
@@ -50,10 +51,34 @@ QUEUE_2: list[Row] = [
 ]
 
 
+class FromVersion2Tests(ReaderCase):
+    def test_everything_is_kept(self) -> None:
+        """What waits stays in rows of its own, and batches stand beside it from then on."""
+        rows = rows_of(9) | {"batch": [], "spent": []}
+        rows["queue"].sort()
+        self.make(puts(rows))
+        connection = sqlite3.connect(self.path)
+        for table in ("batch", "spent"):
+            connection.execute(f"DROP TABLE {table}")
+        write_meta(connection, Meta(schema_version=2, last_frame=41, last_at=NOW))
+        connection.commit()
+        connection.close()
+        file = self.open()
+        self.assertEqual(self.notices, [f"{self.path}: brought from schema version 2 to 3"])
+        self.assertEqual((self.content(file), file.last_frame), (rows, 41))
+        file.close()
+        database = Database(self.path, "off")
+        batch = rows_of(1)["batch"]
+        database.commit([Frame(42, NOW, [(TABLES.index(BATCH), batch, [])])])
+        database.close(True)
+        self.assertEqual(self.content(self.open()), rows | {"batch": batch})
+        self.assertEqual(len(self.notices), 1)
+
+
 class FromVersion1Tests(ReaderCase):
     def setUp(self) -> None:
         super().setUp()
-        self.written = rows_of(2)
+        self.written = rows_of(2) | {"batch": [], "spent": []}
         self.written["queue"] = QUEUE_1
         connection = sqlite3.connect(self.path)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -76,7 +101,7 @@ class FromVersion1Tests(ReaderCase):
             bodies = [body for _, body in file.backlog(1, 0, 10)]
             self.assertEqual(bodies, [*self.written["message"], None])
             file.close()
-        self.assertEqual(self.notices, [f"{self.path}: brought from schema version 1 to 2"])
+        self.assertEqual(self.notices, [f"{self.path}: brought from schema version 1 to 3"])
         output = io.StringIO()
         self.assertEqual(main(["store", "check", self.path], output, output), 0, output.getvalue())
 
@@ -95,7 +120,7 @@ class FromVersion1Tests(ReaderCase):
         store.open(self.notices.append)
         self.addCleanup(store.close)
         list(store.retained())
-        found = [store.delivery(*row) for row in store.backlog(1, 0)]
+        found = [store.delivery(*row) for row in store.file.backlog(1, 0, 9)]
         waiting, sent, released = (one for one in found if one is not None)
         assert waiting.message is not None and sent.message is not None
         self.assertEqual((waiting.mid, waiting.qos, waiting.awaiting, waiting.packet_id), (1, 1, 0, 0))
@@ -117,7 +142,7 @@ class FromVersion1Tests(ReaderCase):
             self.notices[1:],
             [
                 f"{self.path}: 1 damaged rows of table queue are left out",
-                f"{self.path}: brought from schema version 1 to 2",
+                f"{self.path}: brought from schema version 1 to 3",
             ],
         )
         kept = sqlite3.connect(f"{self.path}.damaged-20231114-221320")
