@@ -20,21 +20,20 @@ MOST: Final = 128  # messages of a batch: what is not over keeps the others on t
 class Batch:
     """What is known of a batch that is in a store: its key, and the places in it that are over.
 
-    `position` is that of its first message. `spent` has a bit for each place that is over, the lowest for the
-    first; `left` is how many are not. `is_told` says that there is a row about `spent`.
+    `position` is that of its first message, by which the store knows it. `spent` has a bit for each place
+    that is over, the lowest for the first; `left` is how many are not. `is_told` says that there is a row
+    about `spent`.
     """
 
-    __slots__ = ("is_told", "left", "messages", "position", "sid", "spent")
+    __slots__ = ("is_told", "left", "messages", "position", "spent")
 
-    sid: int
     position: int
     messages: int
     spent: int
     left: int
     is_told: bool
 
-    def __init__(self, sid: int, position: int, messages: int) -> None:
-        self.sid = sid
+    def __init__(self, position: int, messages: int) -> None:
         self.position = position
         self.messages = messages
         self.spent = 0

@@ -462,13 +462,13 @@ class Journal:
 
     def _batch_row(self, deliveries: list[Delivery], rows: list[Row]) -> Row:
         """Make a batch of deliveries, which are in their order."""
-        batch = Batch(deliveries[0].sid, deliveries[0].position, len(deliveries))
+        batch = Batch(deliveries[0].position, len(deliveries))
         size = 0
         for place, delivery in enumerate(deliveries):
             delivery.batch = batch
             delivery.place = place
             size += delivery.size
-        return batch_row(batch, deliveries[-1].position, size, rows)
+        return batch_row(batch, deliveries[-1].sid, deliveries[-1].position, size, rows)
 
     def _spent_rows(self) -> tuple[list[Row], list[Row], list[Row]]:
         """The batches that are over, rows that tell what is over of others, and which of those go."""
@@ -476,7 +476,7 @@ class Journal:
         spent: list[Row] = []
         untold: list[Row] = []
         for batch in self._spent:
-            key: Row = (batch.sid, batch.position)
+            key: Row = (batch.position,)
             if batch.left:
                 batch.is_told = True
                 spent.append(spent_row(batch))

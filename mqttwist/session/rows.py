@@ -94,14 +94,14 @@ def delivery_row(delivery: Delivery, offset: float) -> Row:
     return without_end(row if topic_name is None or message is None else row + _terms(message, qos, offset))
 
 
-def batch_row(batch: Batch, last: int, size: int, rows: list[Row]) -> Row:
-    """sid, position of the first and of the last, how many, their size, and their `delivery_row`s."""
-    return batch.sid, batch.position, last, batch.messages, size, dumps(rows)
+def batch_row(batch: Batch, sid: int, last: int, size: int, rows: list[Row]) -> Row:
+    """Position of the first, sid, position of the last, how many, their size, and their `delivery_row`s."""
+    return batch.position, sid, last, batch.messages, size, dumps(rows)
 
 
 def spent_row(batch: Batch) -> Row:
-    """sid, position of the first, and a bit for each place: whether it is over."""
-    return batch.sid, batch.position, batch.spent.to_bytes((batch.messages + 7) // 8, "little")
+    """Position of the first, and a bit for each place: whether it is over."""
+    return batch.position, batch.spent.to_bytes((batch.messages + 7) // 8, "little")
 
 
 def _is_plain(delivery: Delivery, grant: Grant, message: Message) -> bool:

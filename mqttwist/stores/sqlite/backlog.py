@@ -56,7 +56,7 @@ class FileBacklog:
 
     def _in_batch(self, found: StoredBatch) -> list[Delivery]:
         """All from the first to the last position of a batch."""
-        batch = Batch(found.sid, found.position, len(found.rows))
+        batch = Batch(found.position, len(found.rows))
         batch.is_told = found.spent != 0
         deliveries = []
         for place, row in enumerate(found.rows):

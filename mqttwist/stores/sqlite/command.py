@@ -52,7 +52,7 @@ REFERENCES = (
     (
         "notes of what is over of a batch without the batch",
         "spent",
-        "(sid, position) NOT IN (SELECT sid, position FROM batch)",
+        "position NOT IN (SELECT position FROM batch)",
     ),
     (
         "queued messages without a body",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from marshal import dumps
 from typing import NamedTuple
@@ -29,14 +30,13 @@ BACKLOG = (
     "SELECT q.*, m.* FROM queue q LEFT JOIN message m ON typeof(q.body) = 'integer' AND m.mid = q.body"
     " WHERE q.sid = ? AND q.position > ? AND q.position < ? ORDER BY q.position LIMIT ?"
 )
-NEXT_BATCH = "SELECT * FROM batch WHERE sid = ? AND position > ? ORDER BY position LIMIT 1"
 NO_END = 1 << 62
 """Behind every position."""
 
 QUEUE_WIDTH = len(QUEUE.columns) + 1
 BODY = QUEUE.columns.index("body")
 SIZE = QUEUE.columns.index("size")
-OF_SESSIONS = (SESSION, SUBSCRIPTION, QUEUE, RECEIVED, WILL, BATCH)
+OF_SESSIONS = (SESSION, SUBSCRIPTION, QUEUE, RECEIVED, WILL)
 
 
 class Backlog(NamedTuple):
@@ -50,15 +50,10 @@ class Backlog(NamedTuple):
 class StoredBatch(NamedTuple):
     """Rows of QUEUE that were put in as one, and which of their places are over: a bit for each."""
 
-    sid: int
     position: int
     last: int
     rows: list[Row]
     spent: int
-
-    def left(self) -> list[Row]:
-        """The rows that are not over."""
-        return [row for place, row in enumerate(self.rows) if not self.spent >> place & 1]
 
 
 class Highest(NamedTuple):
@@ -96,7 +91,8 @@ class StoreFile:
         self._connection = connection
         self._notice = notice
         self._now = now
-        self._spent_read: dict[tuple[int, int], int] | None = None
+        self._batches_read: dict[int, list[int]] | None = None
+        self._spent_read: dict[int, int] | None = None
 
     def touch(self) -> None:
         """Say that the broker is alive. Raises `OSError`."""
@@ -158,17 +154,17 @@ class StoreFile:
 
     def _in_batches(self) -> dict[int, Backlog]:
         """What the batches hold for each session; reads which of them are spent in part."""
-        found = {}
+        found: dict[int, Backlog] = {}
         statement = "SELECT sid, sum(messages), total(size) FROM batch GROUP BY sid"
         for sid, messages, size in self._connection.execute(statement):
             found[sid] = Backlog(sid, messages, int(size))
-        for sid, position in self._spent:
-            batch = self.next_batch(sid, position - 1)
-            if batch is not None and batch.position == position:
-                messages, size = found[sid].messages, found[sid].size
-                over = len(batch.rows) - len(batch.left())
-                size -= sum(row[SIZE] for row in batch.rows) - sum(row[SIZE] for row in batch.left())
-                found[sid] = Backlog(sid, messages - over, size)
+        for position in self._spent:
+            [row] = self._fetch("SELECT * FROM batch WHERE position = ?", (position,)) or [()]
+            if row and is_sound(BATCH, row):
+                batch = self._batch(row)
+                over = [one for place, one in enumerate(batch.rows) if batch.spent >> place & 1]
+                sid, messages, size = found[row[1]]
+                found[sid] = Backlog(sid, messages - len(over), size - sum(one[SIZE] for one in over))
         return found
 
     def copies(self) -> Iterator[tuple[int, int]]:
@@ -181,29 +177,43 @@ class StoreFile:
         )
 
     @property
-    def _spent(self) -> dict[tuple[int, int], int]:
-        """By the keys of batches of which something is over, a bit for each such place.
+    def _spent(self) -> dict[int, int]:
+        """By the positions of batches of which something is over, a bit for each such place.
 
         They are all read, when the first one is needed: a row is not to be missed because its key is damaged.
         """
         if self._spent_read is None:
             rows = self.rows(SPENT)
-            self._spent_read = {(sid, at): int.from_bytes(places, "little") for sid, at, places in rows}
+            self._spent_read = {position: int.from_bytes(places, "little") for position, places in rows}
         return self._spent_read
 
+    @property
+    def _batches(self) -> dict[int, list[int]]:
+        """The positions of the batches of each session, in order. An index would cost as much as a batch."""
+        if self._batches_read is None:
+            self._batches_read = {}
+            for position, sid in self._fetch("SELECT position, sid FROM batch ORDER BY position", ()):
+                self._batches_read.setdefault(sid, []).append(position)
+        return self._batches_read
+
+    def _batch(self, row: Row) -> StoredBatch:
+        position, _, last, _, _, rows, _ = row
+        return StoredBatch(position, last, rows_of_batch(rows), self._spent.get(position, 0))
+
     def next_batch(self, sid: int, after: int) -> StoredBatch | None:
-        """The first batch of a session that begins behind a position; one that is damaged is left out."""
-        while rows := self._fetch(NEXT_BATCH, (sid, after)):
-            [row] = rows
-            after = row[1]
-            if is_sound(BATCH, row):
-                _, position, last, _, _, packed, _ = row
-                spent = self._spent.get((sid, position), 0)
-                return StoredBatch(sid, position, last, rows_of_batch(packed), spent)
-            self._notice(
-                f"{self.path}: a damaged row of table batch is left out, with {row[3]} messages: sid {sid},"
-                f" position {after}"
-            )
+        """The first batch of a session that begins behind a position, of those there were at the start.
+
+        One that is damaged is left out.
+        """
+        positions = self._batches.get(sid, [])
+        for position in positions[bisect_right(positions, after) :]:
+            for row in self._fetch("SELECT * FROM batch WHERE position = ?", (position,)):
+                if is_sound(BATCH, row):
+                    return self._batch(row)
+                self._notice(
+                    f"{self.path}: a damaged row of table batch is left out, with {row[3]} messages:"
+                    f" sid {sid}, position {position}"
+                )
         return None
 
     def backlog(
@@ -239,14 +249,16 @@ class StoreFile:
     def highest(self) -> Highest:
         """The highest numbers that sound rows have: one that is damaged may have any."""
         sids = [self._highest(table, "sid") for table in OF_SESSIONS]
-        position = max(self._highest_position(QUEUE, "position"), self._highest_position(BATCH, "last"))
+        sids.append(self._highest_unordered(BATCH, "sid"))
+        position = max(self._highest_unordered(QUEUE, "position"), self._highest_unordered(BATCH, "last"))
         return Highest(max(sids), self._highest(MESSAGE, "mid"), position)
 
-    def _highest_position(self, table: Table, column: str) -> int:
-        """That of a table which is not in this order: to sort it would take four times as long."""
-        name = table.name
-        [(sid, position, highest)] = self._fetch(f"SELECT sid, position, max({column}) FROM {name}", ())
-        rows = self._fetch(f"SELECT * FROM {name} WHERE sid = ? AND position = ?", (sid, position))
+    def _highest_unordered(self, table: Table, column: str) -> int:
+        """The same in a table that is not in this order: to sort it would take four times as long."""
+        name, key = table.name, table.columns[: table.key]
+        [(*values, highest)] = self._fetch(f"SELECT {', '.join(key)}, max({column}) FROM {name}", ())
+        condition = " AND ".join(f"{part} = ?" for part in key)
+        rows = self._fetch(f"SELECT * FROM {name} WHERE {condition}", tuple(values))
         if all(is_sound(table, row) for row in rows):
             return int(highest or 0)
         return self._highest(table, column)

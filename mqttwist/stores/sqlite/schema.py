@@ -82,9 +82,9 @@ WILL: Final = Table(
 
 # Rows of QUEUE that came in one frame for one session: see `session.batch`. `position` and `last` are those
 # of the first one and the last one, `size` is that of all of them, and `rows` is their list, by `marshal`.
-BATCH: Final = Table("batch", ("sid", "position", "last", "messages", "size", "rows"), 2)
+BATCH: Final = Table("batch", ("position", "sid", "last", "messages", "size", "rows"), 1)
 # What is over of a batch: a bit for each of its rows, beginning with the lowest of the first byte.
-SPENT: Final = Table("spent", ("sid", "position", "places"), 2, False)
+SPENT: Final = Table("spent", ("position", "places"), 1)
 
 # In the order in which a frame names them.
 TABLES: Final = (SESSION, SUBSCRIPTION, MESSAGE, QUEUE, RECEIVED, RETAINED, WILL, BATCH, SPENT)

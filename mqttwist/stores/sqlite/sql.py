@@ -35,7 +35,7 @@ def create(table: Table) -> str:
     """
     columns = [*table.columns, "crc"]
     key = ", ".join(table.columns[: table.key])
-    if table.by_rowid and table.key == 1 and table.columns[0] != "topic_name":
+    if table.by_rowid and table.columns[0] != "topic_name":
         columns[0] += " INTEGER PRIMARY KEY"
         return f"CREATE TABLE {table.name} ({', '.join(columns)})"
     end = "" if table.by_rowid else " WITHOUT ROWID"
@@ -64,7 +64,7 @@ def remove(table: Table) -> str:
 def select(table: Table) -> str:
     """The statement that reads all rows in the order of their keys, each with its checksum at the end.
 
-    Retained messages and batches come in the order in which they were put in, which takes half the time.
+    Retained messages come in the order in which they were put in, which takes half the time.
     """
     order = "rowid" if table.by_rowid else ", ".join(table.columns[: table.key])
     return f"SELECT * FROM {table.name} ORDER BY {order}"

@@ -55,8 +55,11 @@ def rows_of(count: int) -> dict[str, list[Row]]:
         "received": [(n, 65535) for n in numbers],
         "retained": [(f"k/{n:06}", 1, 7200, NOW, b"", payloads[n % 4], "me", n) for n in numbers],
         "will": [(n, f"w/{n}", 2, 1, 5, -1, b"", payloads[n % 4]) for n in numbers],
-        "batch": [(n, n, n, 1, 300, dumps([(n, n, 300, 1, payloads[n % 4], "a/b")])) for n in numbers],
-        "spent": [(n, n, b"\1") for n in numbers],
+        "batch": [
+            (n, 1 + n % 3, n, 1, 300, dumps([(1 + n % 3, n, 300, 1, payloads[n % 4], "a/b")]))
+            for n in numbers
+        ],
+        "spent": [(n, b"\1") for n in numbers],
     }
 
 

@@ -125,7 +125,7 @@ class CheckTests(CommandCase):
                 "2 queued messages without a session",
                 "1 QoS 2 packet identifiers without a session",
                 "1 wills without a session",
-                "1 batches without a session",
+                "2 batches without a session",
                 "1 notes of what is over of a batch without the batch",
                 "1 queued messages without a body",
                 "1 bodies that no queue holds",

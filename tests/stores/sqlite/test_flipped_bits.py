@@ -41,7 +41,7 @@ class FlippedBitsTests(StoreCase):
         found["queue"] = [row for row, _ in waiting]
         found["message"] = [message for _, message in waiting if message is not None]
         found["batch"] = []
-        for sid in range(1, 121):
+        for sid in (1, 2, 3):
             after = 0
             while (batch := file.next_batch(sid, after)) is not None:
                 after = batch.position

@@ -21,14 +21,14 @@ class ReaderCase(StoreCase):
 
 class RowsTests(ReaderCase):
     def test_order(self) -> None:
-        """Rows come in the order of the key, but retained messages and batches as they were put in."""
+        """Rows come in the order of the key, but retained messages as they were put in."""
         rows = rows_of(12)
         self.make(puts({name: rows[name][::-1] for name in rows}))
         content = self.content(self.open())
         for table in TABLES:
             expected = (
                 rows[table.name][::-1]
-                if table.name in ("retained", "batch")
+                if table.name == "retained"
                 else sorted(rows[table.name], key=lambda row: row[: table.key])
             )
             self.assertEqual(content[table.name], expected, table.name)
