@@ -6,7 +6,7 @@ import os
 import sqlite3
 
 from mqttwist.stores.sqlite.database import LATEST, SOONEST, Database
-from mqttwist.stores.sqlite.schema import MESSAGE, QUEUE, TABLES, Change, Frame
+from mqttwist.stores.sqlite.schema import BATCH, MESSAGE, QUEUE, TABLES, Change, Frame
 from tests.stores.sqlite.support import NOW, StoreCase, body, puts, queued, rows_of
 
 MESSAGES = TABLES.index(MESSAGE)
@@ -131,6 +131,15 @@ class CommitTests(DatabaseCase):
             connection = database._connection
             assert connection is not None
             self.assertEqual(connection.execute("PRAGMA synchronous").fetchone(), (level,))
+
+    def test_what_a_removed_batch_costs(self) -> None:
+        """The pages of a batch that is removed are not written once more, with zeros."""
+        batch = (1, 1, 2, 2, 600, bytes(40_000))
+        at = TABLES.index(BATCH)
+        self.database.commit([Frame(1, NOW, [(at, [batch], [])])])
+        before = self.database.sizes()[1]
+        self.database.commit([Frame(2, NOW, [(at, [], [(1,)])])])
+        self.assertLess(self.database.sizes()[1] - before, 30_000)
 
 
 class FailureTests(DatabaseCase):
