@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
 
 from zope.interface import implementer
 
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.journal import Journal
 from mqttwist.session.metrics import Drops
+from mqttwist.session.objects import (
+    Queued,
+    Row,
+    add_subscriptions,
+    body_of,
+    delivery_of,
+    kept_of,
+    will_of,
+)
 from mqttwist.session.session import Session, Subscription
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.stores.interfaces import IStore
 from mqttwist.stores.sqlite.backlog import FileBacklog
 from mqttwist.stores.sqlite.file import open_store
-from mqttwist.stores.sqlite.objects import (
-    Queued,
-    Row,
-    body_of,
-    delivery_of,
-    kept_of,
-    subscription_of,
-    will_of,
-)
 from mqttwist.stores.sqlite.reader import StoreFile
 from mqttwist.stores.sqlite.schema import RECEIVED, RETAINED, SESSION, SUBSCRIPTION, WILL
 from mqttwist.wire.message import Kept, Message
@@ -119,7 +118,7 @@ class SQLiteStore:
             if gone_at is None:
                 self.journal.session_saved(session)  # its time began then, whoever comes next
             session.record(self.journal)
-        self._add_subscriptions(sessions)
+        add_subscriptions(sessions, file.rows(SUBSCRIPTION))
         for sid, packet_id in file.rows(RECEIVED):
             if sid in sessions:
                 sessions[sid].incoming.restore(packet_id)
@@ -130,14 +129,6 @@ class SQLiteStore:
             if sid in sessions:
                 sessions[sid].outgoing.waiting.take_up(FileBacklog(self, sid), messages, size)
         return sessions.values()
-
-    def _add_subscriptions(self, sessions: dict[int, Session]) -> None:
-        for sid, rows in groupby(self.file.rows(SUBSCRIPTION), key=lambda row: row[0]):
-            session = sessions.get(sid)
-            if session is None:
-                continue
-            for row in rows:
-                session.subscriptions[row[1]] = subscription_of(row)
 
     def retained(self) -> Iterator[Kept]:
         offset = self.journal.offset

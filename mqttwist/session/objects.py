@@ -1,16 +1,18 @@
-"""Rows of a store file as the objects that they were written from: what `mqttwist.session.rows` does, undone.
+"""Rows of a store as the objects that they were written from: what `mqttwist.session.rows` does, undone.
 
-`offset` is what the wall clock is ahead of the broker's, in seconds.
+It stands beside that to be compiled with it: a start reads hundreds of thousands of rows. `offset` is what
+the wall clock is ahead of the broker's, in seconds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
 from mqttwist.session.rows import RELEASED, RETAIN_AS_PUBLISHED, WAITING
-from mqttwist.session.session import Subscription
+from mqttwist.session.session import Session, Subscription
 from mqttwist.wire.connect import Will
 from mqttwist.wire.message import Kept, Message
 from mqttwist.wire.packet import PUBACK, PUBCOMP, PUBREC
@@ -25,6 +27,14 @@ def subscription_of(row: Row) -> Subscription:
     """What `subscription_row` has written."""
     _, topic_filter, options, identifier = row
     return Subscription(SubscriptionOptions.from_byte(topic_filter, options), identifier)
+
+
+def add_subscriptions(sessions: dict[int, Session], rows: Iterable[Row]) -> None:
+    """Give the sessions, by their sids, the subscriptions that are theirs of `rows`."""
+    for row in rows:
+        session = sessions.get(row[0])
+        if session is not None:
+            session.subscriptions[row[1]] = subscription_of(row)
 
 
 def kept_of(row: Row, offset: float) -> Kept:
