@@ -14,19 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from mqttwist.session.batch import LEAST, MOST, Batch
 from mqttwist.session.delivery import Delivery
-from mqttwist.session.rows import (
-    Row,
-    batch_row,
-    body_row,
-    delivery_row,
-    retained_row,
-    session_row,
-    spent_row,
-    subscription_row,
-    will_row,
-)
+from mqttwist.session.queue_changes import OVERHEAD, QueueChanges
+from mqttwist.session.rows import Row, retained_row, session_row, subscription_row, will_row
 from mqttwist.wire.message import Kept, Message
 
 if TYPE_CHECKING:
@@ -35,8 +25,6 @@ if TYPE_CHECKING:
 
 PENDING_LIMIT: Final = 8 << 20  # bytes that may be waiting for the disk before publishers have to wait
 PENDING_AGE: Final = 2.0  # seconds that a frame may take before publishers have to wait
-OVERHEAD: Final = 200  # bytes that a change takes beside its content, roughly
-OWN_BODY: Final = 800  # bytes of a message up to which its body stands with the only delivery of it
 
 # The tables of a frame, in their order.
 SESSIONS: Final = 0
@@ -62,11 +50,10 @@ class Journal:
     """
 
     __slots__ = (
-        "_bodies", "_born", "_calls", "_changed", "_forgotten", "_mid", "_position", "_queued",
-        "_received", "_removed", "_removed_bodies", "_retained", "_sessions", "_sid", "_spent",
-        "_stalled", "_subscriptions", "_waiting", "_wall_clock", "_wills", "changes", "clock",
-        "committed_frame", "copies", "frame", "frame_begun", "gathered_size", "is_failing",
-        "sealed_changes", "sealed_size", "sink", "soon", "under_way",
+        "_born", "_calls", "_forgotten", "_queues", "_received", "_retained", "_retained_size", "_sessions",
+        "_sid", "_stalled", "_subscriptions", "_waiting", "_wall_clock", "_wills", "changes", "clock",
+        "committed_frame", "frame", "frame_begun", "is_failing", "sealed_changes", "sealed_size", "sink",
+        "soon", "under_way",
     )  # fmt: skip
 
     frame: int  # the number of the frame that gathers
@@ -76,27 +63,19 @@ class Journal:
     changes: int  # how many have been recorded so far: compare it to see whether something was
     sealed_changes: int  # how many of them are in frames already sent
     is_failing: bool  # the last attempt to store a frame has failed
-    gathered_size: int  # bytes, roughly
-    sealed_size: int
+    sealed_size: int  # bytes of the frame that is being stored, roughly
     sink: Sink | None
     soon: (
         Callable[[], object] | None
     )  # asked at the end of a turn to have `seal` called; None: it is, at once
     clock: Callable[[], float]
-    copies: dict[int, int]  # of message bodies with more than one delivery: how many
     _sid: int
-    _mid: int
-    _position: int
+    _queues: QueueChanges
     _sessions: dict[int, Session | None]
     _subscriptions: dict[tuple[int, str], Subscription | None]
-    _bodies: dict[int, Message]
-    _removed_bodies: list[Row]
-    _queued: dict[int, Delivery]  # by position: new in this frame
-    _changed: dict[int, Delivery]  # in a frame before, and another now
-    _removed: list[Row]
-    _spent: dict[Batch, None]  # batches of frames before of which something is over now
     _received: dict[tuple[int, int], bool]
     _retained: dict[str, Kept | None]
+    _retained_size: int  # bytes of those that have gathered, roughly
     _wills: dict[int, Session | None]
     _waiting: dict[Connection, None]  # connections with packets that are withheld
     _born: int  # sids above it are new in this frame
@@ -115,12 +94,11 @@ class Journal:
         self.changes = 0
         self.sealed_changes = 0
         self.is_failing = False
-        self.gathered_size = 0
         self.sealed_size = 0
         self.sink = None
         self.soon = None
-        self.copies = {}
-        self._sid = self._mid = self._position = 0
+        self._sid = 0
+        self._queues = QueueChanges()
         self._waiting = {}
         self._stalled = {}
         self._forgotten = {}
@@ -132,23 +110,19 @@ class Journal:
         self._born = self._sid
         self._sessions = {}
         self._subscriptions = {}
-        self._bodies = {}
-        self._removed_bodies = []
-        self._queued = {}
-        self._changed = {}
-        self._removed = []
-        self._spent = {}
         self._received = {}
         self._retained = {}
+        self._retained_size = 0
         self._wills = {}
+        self._queues.begin()
 
     def go_on_from(self, frame: int, sid: int, mid: int, position: int) -> None:
         """A store was opened: its last frame, and the highest numbers in it."""
         self.committed_frame = frame
         self.frame = frame + 1
         self._sid = self._born = sid
-        self._mid = mid
-        self._position = position
+        self._queues.mid = mid
+        self._queues.position = position
 
     # Changes
 
@@ -198,10 +172,9 @@ class Journal:
 
     def retained_changed(self, topic_name: str, kept: Kept | None) -> None:
         if kept is not None and kept.message is not None:
-            self._position += 1
-            kept.number = self._position
+            kept.number = self._queues.next_position()
             if topic_name not in self._retained:
-                self.gathered_size += kept.message.size + OVERHEAD
+                self._retained_size += kept.message.size + OVERHEAD
         self._retained[topic_name] = kept
         self.changes += 1
 
@@ -212,95 +185,31 @@ class Journal:
 
     def queued(self, sid: int, delivery: Delivery) -> None:
         """A message of QoS 1 or 2 waits for a client, or is on its way to it."""
-        self._position += 1
-        delivery.sid = sid
-        delivery.position = self._position
-        self._queued[self._position] = delivery
-        self.gathered_size += OVERHEAD
-        message = delivery.message
-        if message is not None:
-            self._refer(delivery, message)
+        self._queues.queued(sid, delivery)
         self.changes += 1
 
     def changed(self, delivery: Delivery) -> None:
         """A delivery was sent, and has a Packet Identifier."""
-        position = delivery.position
-        if position and position not in self._queued:
-            self._changed[position] = delivery
+        if delivery.position and self._queues.changed(delivery):
             self.changes += 1
 
     def took_message(self, delivery: Delivery, message: Message) -> None:
         """A delivery that stood for a retained message has a message of its own now."""
         if delivery.position:
-            self._refer(delivery, message)
-            self.changed(delivery)
+            self._queues.took_message(delivery, message)
+            self.changes += 1
 
     def released(self, delivery: Delivery, message: Message) -> None:
         """PUBREC came: what is left is to have PUBREL confirmed, without the message."""
         if delivery.position:
-            self._unrefer(delivery, message)
-            self.changed(delivery)
+            self._queues.released(delivery, message)
+            self.changes += 1
 
     def done(self, delivery: Delivery) -> None:
         """A delivery is over, or was dropped."""
-        position = delivery.position
-        if position == 0:
-            return
-        delivery.position = 0
-        if self._queued.pop(position, None) is None:
-            self._changed.pop(position, None)
-            self._remove(delivery, position)
-        else:
-            self.gathered_size -= OVERHEAD
-        message = delivery.message
-        if message is not None:
-            self._unrefer(delivery, message)
-        self.changes += 1
-
-    def _remove(self, delivery: Delivery, position: int) -> None:
-        """A delivery that is in the store is to be there no more."""
-        batch = delivery.batch
-        if batch is None:
-            self._removed.append((delivery.sid, position))
-            self.gathered_size += OVERHEAD
-        else:
-            self._leave(delivery, batch)
-
-    def _leave(self, delivery: Delivery, batch: Batch) -> None:
-        """A delivery is over for its batch."""
-        delivery.batch = None
-        batch.spend(delivery.place)
-        if batch not in self._spent:
-            self._spent[batch] = None
-            self.gathered_size += OVERHEAD
-
-    def _refer(self, delivery: Delivery, message: Message) -> None:
-        mid = delivery.mid = message.mid
-        if mid == 0:
-            self._mid += 1
-            delivery.mid = message.mid = self._mid
-            self._bodies[self._mid] = message
-            self.gathered_size += message.size + OVERHEAD
-        else:
-            self.copies[mid] = self.copies.get(mid, 1) + 1
-
-    def _unrefer(self, delivery: Delivery, message: Message) -> None:
-        """One delivery less needs the body of `message`."""
-        mid = delivery.mid
-        if mid == 0:
-            return
-        delivery.mid = 0
-        count = self.copies.get(mid, 1)
-        if count > 2:
-            self.copies[mid] = count - 1
-        elif count == 2:
-            del self.copies[mid]
-        else:
-            message.mid = 0
-            if self._bodies.pop(mid, None) is None:
-                self._removed_bodies.append((mid,))
-            else:
-                self.gathered_size -= message.size + OVERHEAD
+        if delivery.position:
+            self._queues.done(delivery)
+            self.changes += 1
 
     # Packets and connections that wait
 
@@ -374,6 +283,16 @@ class Journal:
         return self.frame if self.changes != self.sealed_changes else self.frame - 1
 
     @property
+    def copies(self) -> dict[int, int]:
+        """Of message bodies with more than one delivery: how many."""
+        return self._queues.copies
+
+    @property
+    def gathered_size(self) -> int:
+        """How many bytes have gathered for the next frame, roughly."""
+        return self._queues.size + self._retained_size
+
+    @property
     def pending_size(self) -> int:
         """How many bytes are not stored yet, roughly."""
         return self.gathered_size + self.sealed_size
@@ -398,7 +317,6 @@ class Journal:
         changes = self._all_changes(self.offset)
         if not changes:  # all that was begun is over already
             self.sealed_changes = self.changes
-            self.gathered_size = 0
             self._begin()
             self._go_on(self.frame, now)
             return
@@ -407,133 +325,58 @@ class Journal:
         self.frame_begun = now
         self.sealed_changes = self.changes
         self.sealed_size = self.gathered_size
-        self.gathered_size = 0
         self._begin()
         sink(number, wall, changes)
 
     def _all_changes(self, offset: float) -> Changes:
         """What has gathered, table by table; `offset` is what the wall clock is ahead of the turn's."""
-        rows, batches = self._queued_rows(offset)
-        for delivery in self._changed.values():
-            self._give_body(delivery)
-            if delivery.batch is not None:
-                self._leave(delivery, delivery.batch)
-            rows.append(delivery_row(delivery, offset))
-        spent_up, spent, untold = self._spent_rows()
-        bodies = [body_row(mid, message, offset) for mid, message in self._bodies.items()]
-        received = self._received
-        held: list[Row] = [key for key, is_held in received.items() if is_held]
-        freed: list[Row] = [key for key, is_held in received.items() if not is_held]
+        queues = self._queues
+        deliveries, removed, batches = queues.deliveries(offset)
+        over, spent, told = queues.spent()
         changes: Changes = [
-            (SESSIONS, *self._session_rows(offset)),
-            (SUBSCRIPTIONS, *self._subscription_rows()),
-            (MESSAGES, bodies, self._removed_bodies),
-            (QUEUES, rows, self._removed),
-            (RECEIVED, held, freed),
-            (RETAINED, *self._retained_rows(offset)),
-            (WILLS, *self._will_rows()),
-            (BATCHES, batches, spent_up),
-            (SPENT, spent, untold),
+            (SESSIONS, *split(self._session_rows(offset))),
+            (SUBSCRIPTIONS, *split(self._subscription_rows())),
+            (MESSAGES, *queues.bodies(offset)),
+            (QUEUES, deliveries, removed),
+            (RECEIVED, *split({key: key if is_held else None for key, is_held in self._received.items()})),
+            (RETAINED, *split(self._retained_rows(offset))),
+            (WILLS, *split(self._will_rows())),
+            (BATCHES, batches, over),
+            (SPENT, spent, told),
         ]
         return [change for change in changes if change[1] or change[2]]
 
-    def _queued_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
-        """What is new in the queues: rows of single deliveries, and of batches."""
-        singles: list[Row] = []
-        batches: list[Row] = []
-        of_sessions: dict[int, list[Delivery]] = {}
-        for delivery in self._queued.values():
-            self._give_body(delivery)
-            if delivery.mid or delivery.message is None or delivery.kept is not None:
-                singles.append(delivery_row(delivery, offset))
-            elif delivery.sid in of_sessions:
-                of_sessions[delivery.sid].append(delivery)
-            else:
-                of_sessions[delivery.sid] = [delivery]
-        for deliveries in of_sessions.values():
-            for at in range(0, len(deliveries), MOST):
-                some = deliveries[at : at + MOST]
-                rows = [delivery_row(delivery, offset) for delivery in some]
-                if len(some) < LEAST:
-                    singles += rows
-                else:
-                    batches.append(self._batch_row(some, rows))
-        return singles, batches
+    # The rows by their keys; None where one is to be removed.
 
-    def _batch_row(self, deliveries: list[Delivery], rows: list[Row]) -> Row:
-        """Make a batch of deliveries, which are in their order."""
-        batch = Batch(deliveries[0].position, len(deliveries))
-        size = 0
-        for place, delivery in enumerate(deliveries):
-            delivery.batch = batch
-            delivery.place = place
-            size += delivery.size
-        return batch_row(batch, deliveries[-1].sid, deliveries[-1].position, size, rows)
+    def _session_rows(self, offset: float) -> dict[Row, Row | None]:
+        return {
+            (sid,): None if session is None else session_row(session, offset)
+            for sid, session in self._sessions.items()
+        }
 
-    def _spent_rows(self) -> tuple[list[Row], list[Row], list[Row]]:
-        """The batches that are over, rows that tell what is over of others, and which of those go."""
-        spent_up: list[Row] = []
-        spent: list[Row] = []
-        untold: list[Row] = []
-        for batch in self._spent:
-            key: Row = (batch.position,)
-            if batch.left:
-                batch.is_told = True
-                spent.append(spent_row(batch))
-                continue
-            spent_up.append(key)
-            if batch.is_told:
-                untold.append(key)
-        return spent_up, spent, untold
+    def _subscription_rows(self) -> dict[Row, Row | None]:
+        return {
+            key: None if subscription is None else subscription_row(key[0], subscription)
+            for key, subscription in self._subscriptions.items()
+        }
 
-    def _give_body(self, delivery: Delivery) -> None:
-        """Let a small body that nobody else needs go with its one delivery.
+    def _retained_rows(self, offset: float) -> dict[Row, Row | None]:
+        return {
+            (topic_name,): None
+            if kept is None or kept.message is None
+            else retained_row(kept, kept.message, offset)
+            for topic_name, kept in self._retained.items()
+        }
 
-        That halves what the writer has to do. A large one would be written again when its delivery is sent.
-        """
-        mid = delivery.mid
-        if mid and mid not in self.copies:
-            message = self._bodies.get(mid)
-            if message is not None and message.size <= OWN_BODY:
-                del self._bodies[mid]
-                delivery.mid = message.mid = 0
+    def _will_rows(self) -> dict[Row, Row | None]:
+        return {
+            (sid,): None if session is None or session.will is None else will_row(session)
+            for sid, session in self._wills.items()
+        }
 
-    def _session_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
-        puts: list[Row] = []
-        removes: list[Row] = []
-        for sid, session in self._sessions.items():
-            if session is None:
-                removes.append((sid,))
-            else:
-                puts.append(session_row(session, offset))
-        return puts, removes
 
-    def _subscription_rows(self) -> tuple[list[Row], list[Row]]:
-        puts: list[Row] = []
-        removes: list[Row] = []
-        for (sid, topic_filter), subscription in self._subscriptions.items():
-            if subscription is None:
-                removes.append((sid, topic_filter))
-            else:
-                puts.append(subscription_row(sid, subscription))
-        return puts, removes
-
-    def _retained_rows(self, offset: float) -> tuple[list[Row], list[Row]]:
-        puts: list[Row] = []
-        removes: list[Row] = []
-        for topic_name, kept in self._retained.items():
-            if kept is None or kept.message is None:
-                removes.append((topic_name,))
-            else:
-                puts.append(retained_row(kept, kept.message, offset))
-        return puts, removes
-
-    def _will_rows(self) -> tuple[list[Row], list[Row]]:
-        puts: list[Row] = []
-        removes: list[Row] = []
-        for sid, session in self._wills.items():
-            if session is None or session.will is None:
-                removes.append((sid,))
-            else:
-                puts.append(will_row(session))
-        return puts, removes
+def split(rows: dict[Row, Row | None]) -> tuple[list[Row], list[Row]]:
+    """The rows to put in, and the keys of those to remove."""
+    puts = [row for row in rows.values() if row is not None]
+    removes = [key for key, row in rows.items() if row is None]
+    return puts, removes

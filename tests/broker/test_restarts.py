@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mqttwist.broker.settings import Settings
-from mqttwist.session.journal import OWN_BODY
+from mqttwist.session.queue_changes import OWN_BODY
 from mqttwist.wire.acknowledge import PubRec, PubRel
 from mqttwist.wire.connect import Will
 from mqttwist.wire.properties import Properties

@@ -6,7 +6,7 @@ from marshal import loads
 
 from mqttwist.session.batch import LEAST, MOST
 from mqttwist.session.delivery import Delivery
-from mqttwist.session.journal import OVERHEAD, OWN_BODY
+from mqttwist.session.queue_changes import OVERHEAD, OWN_BODY
 from mqttwist.wire.message import Message
 from mqttwist.wire.packet import PUBACK, PUBCOMP, PUBREC
 from tests.session.test_journal import JournalTestCase

@@ -7,8 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
-from mqttwist.session.journal import OVERHEAD, OWN_BODY, PENDING_AGE, PENDING_LIMIT, Changes, Journal
+from mqttwist.session.journal import PENDING_AGE, PENDING_LIMIT, Changes, Journal
 from mqttwist.session.metrics import Drops
+from mqttwist.session.queue_changes import OVERHEAD, OWN_BODY
 from mqttwist.session.rows import Row
 from mqttwist.session.session import Session, Subscription
 from mqttwist.session.waiting import QueueLimits

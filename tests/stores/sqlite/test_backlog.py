@@ -10,8 +10,9 @@ from mqttwist.__main__ import main
 from mqttwist.session.batch import MOST
 from mqttwist.session.delivery import Delivery
 from mqttwist.session.grant import Grant
-from mqttwist.session.journal import OWN_BODY, Changes
+from mqttwist.session.journal import Changes
 from mqttwist.session.metrics import Drops
+from mqttwist.session.queue_changes import OWN_BODY
 from mqttwist.session.session import Session
 from mqttwist.session.waiting import QueueLimits
 from mqttwist.stores.sqlite.database import Database
@@ -237,7 +238,7 @@ class DamageTests(BacklogCase):
         for number in range(5):
             self.queue(1, b"%d" % number)
         self.spoil("batch", "last", 1 << 60)
-        self.assertEqual(self.journal._position, 0)
+        self.assertEqual(self.store.highest_position, 0)
 
 
 class ModelTests(BacklogCase):
