@@ -95,8 +95,11 @@ def delivery_row(delivery: Delivery, offset: float) -> Row:
 
 
 def batch_row(batch: Batch, sid: int, last: int, size: int, rows: list[Row]) -> Row:
-    """Position of the first, sid, position of the last, how many, their size, and their `delivery_row`s."""
-    return batch.position, sid, last, batch.messages, size, dumps(rows)
+    """Position of the first, sid, position of the last, how many, their size, and their `delivery_row`s.
+
+    In the format that Python has written since 3.4: another one may read the file.
+    """
+    return batch.position, sid, last, batch.messages, size, dumps(rows, 4)
 
 
 def spent_row(batch: Batch) -> Row:
