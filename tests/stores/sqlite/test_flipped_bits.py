@@ -82,7 +82,7 @@ class FlippedBitsTests(StoreCase):
         self.make(puts(self.rows_written))
         data = Path(self.path).read_bytes()
         found = b"\x02\x07\x00\x02\x00\x00\x00\x00\x07\x07"  # session 2, position 7, size 2**33, body 7
-        self.assertEqual(data.count(found), 1)
+        self.assertIn(found, data)  # twice, where a page that was split still has what has gone
         Path(self.path).write_bytes(data.replace(found, b"\x02\x7f" + found[2:]))
         file = self.open()
         self.assertIn("is damaged: row not in PRIMARY KEY order for queue", self.notices[0])
