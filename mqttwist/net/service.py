@@ -140,13 +140,19 @@ class BrokerService(Service):
 
         Raises `StoreError` when the store can't be opened, and then does not listen.
         """
-        if not self.running and self.factory.storage is not None:
-            try:
-                self.factory.storage.open()
-            except Exception:
-                self._stop_listening()
-                raise
-        self._listen()
+        storage = None if self.running else self.factory.storage
+        try:
+            if storage is not None:
+                storage.open()
+        except Exception:
+            self._stop_listening()
+            raise
+        try:
+            self._listen()
+        except Exception:
+            if storage is not None:
+                storage.close()
+            raise
         if not self.running:
             self.factory.timers.start()
         super().startService()  # type: ignore[no-untyped-call]
@@ -170,7 +176,7 @@ class BrokerService(Service):
             "{sessions} sessions and {retained} retained messages left",
             clients=clients,
             sessions=len(self.broker.sessions),
-            retained=len(self.broker.router.retained),
+            retained=len(self.broker.router.retained.matching("#")),  # without $SYS [MQTT-4.7.2-1]
         )
         waited_for.append(self.factory.when_none_is_left())
         ended = DeferredList(waited_for)

@@ -158,4 +158,5 @@ class Storage:
             self._store.file.touch()
 
     def _notice(self, line: str) -> None:
-        log.warn("{line}", line=line)
+        """A damage of the file: something that was acknowledged may be missing."""
+        log.error("{line}", line=line)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 
 from mqttwist.broker.broker import Broker, accept_everybody
 from mqttwist.net.protocol import MQTTServerFactory
@@ -185,6 +187,15 @@ class ServiceTests(StoredTestCase):
         self.assertRaises(StoreError, self.service.startService)
         self.assertEqual((self.service.ports, bool(self.service.running)), ((), False))
         self.assertEqual(self.reactor.spawned, [])
+
+    def test_a_port_in_use(self) -> None:
+        """A service that can't listen lets go of its store, which another one may have then."""
+        busy = CannotListenError("127.0.0.1", 1883, OSError("in use"))
+        self.patch(self.reactor, "listenTCP", Mock(side_effect=busy))
+        self.assertRaises(CannotListenError, self.service.startService)
+        self.write()
+        self.assertFalse(self.store.is_open)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_clients_are_told_goodbye_first(self) -> None:
         """What is acknowledged in the last moment is stored; clients go before the store is closed."""

@@ -20,6 +20,9 @@ DAMAGE: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 OF_FORMAT: Final = ("unsupported file format", "no such table", "no such column")
 """How the texts begin of damages for which SQLite has no code but SQLITE_ERROR."""
 
+SQLITE_HEAD: Final = b"SQLite format 3\0"
+MOSQUITTO_HEAD: Final = b"\0\xb5\0mosquitto db"
+
 OF_RIGHTS: Final = frozenset(
     (sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY)
 )
@@ -37,14 +40,15 @@ def open_store(
 
     Another broker may hold the store; `wait` is for how many seconds to wait until it is gone. `notice` is
     called with a line for the log for each damage that is found. A file that is damaged is moved aside, to
-    PATH.damaged-YYYYmmdd-HHMMSS (UTC), and a new one begun. Where `path` is a symbolic link, all of this is
-    about the file that it leads to. Raises `StoreError`.
+    PATH.damaged-YYYYmmdd-HHMMSS (UTC), and a new one begun; one that never was a store is left alone. Where
+    `path` is a symbolic link, all of this is about the file that it leads to. Raises `StoreError`.
     """
     path = os.path.realpath(path)  # beside which SQLite has its other files
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise StoreError(f"{path}: there is no directory {folder}")
     try:
+        _check_is_ours(path)
         lock = take_lock(path + ".lock", wait, clock, sleep)
         try:
             connection, is_new, meta = _open_or_replace(path, notice, now)
@@ -59,6 +63,20 @@ def open_store(
     return StoreFile(path, connection, lock.fd, notice, meta.last_frame, alive_at, bool(meta.clean), now)
 
 
+def _check_is_ours(path: str) -> None:
+    """Leave a file alone that was named by mistake, such as a file of passwords. Raises `StoreError`.
+
+    Beside a store, however damaged, stands its lock.
+    """
+    if os.path.exists(path + ".lock") or _size(path) == 0 or not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        head = file.read(len(SQLITE_HEAD))
+    if head != SQLITE_HEAD:
+        what = "Mosquitto's, which can't be read" if head.startswith(MOSQUITTO_HEAD) else "no store"
+        raise StoreError(f"{path}: the file is {what}; it is left as it is")
+
+
 def _open_or_replace(
     path: str, notice: Callable[[str], object], now: Callable[[], float]
 ) -> tuple[sqlite3.Connection, bool, Meta]:
@@ -66,7 +84,7 @@ def _open_or_replace(
         return _open(path, notice, now)
     except Damaged as error:
         aside = move_aside(path, now())
-        notice(f"{path} is damaged ({error}): moved to {aside}, a new store begins")
+        notice(f"{path} is damaged ({error}): moved to {aside}, a new store begins, with nothing in it")
         return _open(path, notice, now)
 
 

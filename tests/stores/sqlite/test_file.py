@@ -116,6 +116,7 @@ class OpenTests(FileCase):
         real = self.path
         self.path = str(self.folder / "link.db")
         os.symlink(real, self.path)
+        self.open().close()
         with open(real, "wb") as damaged:
             damaged.write(b"x" * 8192)
         self.open()
@@ -133,6 +134,20 @@ class OpenTests(FileCase):
         self.run_sql("CREATE TABLE bookmarks (url)")
         self.assertIn("another program", self.refusal())
         self.assertEqual(self.files(), {"store.db", "store.db.lock"})
+
+    def test_no_store(self) -> None:
+        """A file that was named by mistake is left alone, and so is Mosquitto's, which is told apart."""
+        for content, what in (
+            (b"alice:$7$101$c2FsdA==$aGFzaA==\n", "no store"),
+            (b"x", "no store"),
+            (b"\0\xb5\0mosquitto db\0\0\0\6", "Mosquitto's, which can't be read"),
+        ):
+            with open(self.path, "wb") as file:
+                file.write(content)
+            self.assertEqual(self.refusal(), f"{self.path}: the file is {what}; it is left as it is")
+            with open(self.path, "rb") as file:
+                self.assertEqual(file.read(), content)
+            self.assertEqual(self.files(), {"store.db"})
 
 
 class FaultTests(FileCase):
