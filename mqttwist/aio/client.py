@@ -111,6 +111,7 @@ class Client(FrontClient):
         """
         running = self._running
         if running is None:
+            self.finish()  # it never ran: nothing will come of what waits
             return
         if self._is_stopping:
             await asyncio.wait([running])

@@ -137,6 +137,7 @@ class MQTTClient(FrontClient, Service):
         if self.running:
             super().stopService()  # type: ignore[no-untyped-call]
         elif not self._is_stopping:
+            self.finish()  # it never ran, or has given up: nothing will come of what waits
             return succeed(None)
         stopped: Deferred[None] = Deferred()
         self._waiting_for_stop.append(stopped)

@@ -165,6 +165,14 @@ class StopTests(ClientTestCase):
         self.successResultOf(first)
         self.successResultOf(second)
 
+    def test_waiting_for_a_start(self) -> None:
+        """To stop a client that never ran fails what waits: nothing will come of it."""
+        client = self.broker.client("us")
+        published, ready = client.publish("a", b"x", qos=1), client.ready()
+        self.successResultOf(client.stopService())
+        self.assertIn("the client has stopped", str(self.failureResultOf(published, NotDelivered).value))
+        self.failureResultOf(ready)
+
     def test_start_again(self) -> None:
         """It can be started again, with the subscriptions that it had."""
         got: list[bytes] = []
