@@ -226,9 +226,16 @@ class Decoder:
         return len(self.data) - self.end + rest
 
 
+# What comes to a port of MQTT by mistake, by its first byte.
+_OTHER_PROTOCOLS: Final = {0x16: "TLS", ord("G"): "HTTP", ord("P"): "HTTP", ord("H"): "HTTP"}
+
+
 def _illegal_first_byte(first_byte: int, version: int) -> MQTTError:
     packet_type, flags = first_byte >> 4, first_byte & 0x0F
     name = PACKET_NAMES[packet_type]
+    if version == UNKNOWN_VERSION and first_byte in _OTHER_PROTOCOLS:
+        what = _OTHER_PROTOCOLS[first_byte]
+        return ProtocolError(0x82, f"the first packet is not CONNECT, but may be {what}", "MQTT-3.1.0-1")
     if version == UNKNOWN_VERSION and packet_type != CONNECT:
         return ProtocolError(0x82, f"the first packet is {name}, not CONNECT", "MQTT-3.1.0-1")
     if packet_type == 0:

@@ -158,6 +158,14 @@ class FirstByteTests(SynchronousTestCase):
         """The first packet must be CONNECT [MQTT-3.1.0-1]."""
         self.assertEqual([byte for byte in range(256) if self.legal(byte, UNKNOWN_VERSION)], [0x10])
 
+    def test_other_protocols(self) -> None:
+        """What else comes to a port of MQTT is called by its name: TLS, and HTTP."""
+        for data, name in ((b"\x16\x03\x01\x02\x00", "TLS"), (b"GET / HTTP/1.1\r\n", "HTTP")):
+            decoder = Decoder(UNKNOWN_VERSION)
+            decoder.feed(data)
+            error = self.assertRaises(MQTTError, decoder.advance)
+            self.assertIn(f"the first packet is not CONNECT, but may be {name}", str(error))
+
     def test_set_version(self) -> None:
         """After CONNECT the fixed headers of the version that it named count, for data already there, too."""
         decoder = Decoder(UNKNOWN_VERSION)
