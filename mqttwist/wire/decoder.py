@@ -227,17 +227,15 @@ class Decoder:
 
 
 # What comes to a port of MQTT by mistake, by its first byte.
-_OTHER_PROTOCOLS: Final = {0x16: "TLS", ord("G"): "HTTP", ord("P"): "HTTP", ord("H"): "HTTP"}
+_OTHER_PROTOCOLS: Final = {0x16: "; is it TLS?"} | {ord(letter): "; is it HTTP?" for letter in "GHP"}
 
 
 def _illegal_first_byte(first_byte: int, version: int) -> MQTTError:
     packet_type, flags = first_byte >> 4, first_byte & 0x0F
     name = PACKET_NAMES[packet_type]
-    if version == UNKNOWN_VERSION and first_byte in _OTHER_PROTOCOLS:
-        what = _OTHER_PROTOCOLS[first_byte]
-        return ProtocolError(0x82, f"the first packet is not CONNECT, but may be {what}", "MQTT-3.1.0-1")
+    other = _OTHER_PROTOCOLS.get(first_byte, "") if version == UNKNOWN_VERSION else ""
     if version == UNKNOWN_VERSION and packet_type != CONNECT:
-        return ProtocolError(0x82, f"the first packet is {name}, not CONNECT", "MQTT-3.1.0-1")
+        return ProtocolError(0x82, f"the first packet is {name}, not CONNECT{other}", "MQTT-3.1.0-1")
     if packet_type == 0:
         return MalformedPacket("packet type 0 is reserved", "2.1.2")
     if packet_type == PUBLISH and flags & 6 == 6:
@@ -247,5 +245,5 @@ def _illegal_first_byte(first_byte: int, version: int) -> MQTTError:
     if packet_type == AUTH and version != MQTT_5:
         return MalformedPacket("packet type 15 is reserved before MQTT 5.0", "3.1.1: 2.2.1")
     return MalformedPacket(
-        f"the flags of {name} are 0x{flags:X}", _FLAG_CLAUSES.get(packet_type, "MQTT-2.1.3-1")
+        f"the flags of {name} are 0x{flags:X}{other}", _FLAG_CLAUSES.get(packet_type, "MQTT-2.1.3-1")
     )

@@ -487,6 +487,9 @@ class FileTests(SynchronousTestCase):
 
     def test_a_damaged_file(self) -> None:
         """It is moved aside, the log says so, and the client begins with nothing."""
+        before = self.program()
+        before.restart()
+        self.stop(before)
         with open(self.path, "wb") as file:
             file.write(b"no database" * 1000)
         program = self.program()

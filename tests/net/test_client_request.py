@@ -113,7 +113,7 @@ class ServerTests(ClientTestCase):
     def test_impossible(self) -> None:
         """One that can't be made leaves nothing behind."""
         client = self.broker.client("us", queue_messages=1)
-        client.publish("a", b"x", qos=1)
+        client.publish("a", b"x", qos=1).addErrback(lambda failure: None)
         self.failureResultOf(client.request("rpc", b"", timeout=5), QueueFull)
         self.assertRaises(ValueError, client.request, "rpc/#", b"", timeout=5)
         self.broker.advance(10)

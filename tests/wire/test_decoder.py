@@ -164,7 +164,7 @@ class FirstByteTests(SynchronousTestCase):
             decoder = Decoder(UNKNOWN_VERSION)
             decoder.feed(data)
             error = self.assertRaises(MQTTError, decoder.advance)
-            self.assertIn(f"the first packet is not CONNECT, but may be {name}", str(error))
+            self.assertIn(f"; is it {name}?", str(error))
 
     def test_set_version(self) -> None:
         """After CONNECT the fixed headers of the version that it named count, for data already there, too."""
