@@ -82,7 +82,6 @@ class TwistedShell:
     def open(self) -> None:
         """The client starts."""
         self._is_closed = False
-
         self._callers.clear()
 
     def asked_to_stop(self) -> None:

@@ -65,9 +65,7 @@ class IncomingFlow:
 
     def received(self, packet_id: int) -> None:
         """The message is ours: until PUBREL, the same identifier means the same message [MQTT-4.3.3-10]."""
-        if self.unreleased is NONE:
-            self.unreleased = set()
-        self.unreleased.add(packet_id)
+        self.restore(packet_id)
         if self._journal is not None:
             self._journal.received(self._sid, packet_id, True)
 
